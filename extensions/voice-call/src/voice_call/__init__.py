@@ -1,0 +1,1 @@
+"""A phone line for AI agents: places, answers and holds real phone calls."""

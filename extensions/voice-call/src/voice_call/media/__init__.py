@@ -1,0 +1,1 @@
+"""The media core: pure, bytes in and bytes out."""

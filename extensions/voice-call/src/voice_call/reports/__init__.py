@@ -1,0 +1,1 @@
+"""What a call leaves behind, rendered: transcript, timeline, latency. Pure."""

@@ -1,0 +1,1 @@
+"""What keeps calls going: one session a call, one manager, one journal."""

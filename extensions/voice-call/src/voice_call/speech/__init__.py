@@ -1,0 +1,1 @@
+"""Speech engines behind three small protocols; each engine is imported when chosen."""

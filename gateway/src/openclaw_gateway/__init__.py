@@ -1,0 +1,1 @@
+"""An OpenClaw-compatible Gateway: RPC over WebSocket, plugins, agents."""
