@@ -42,8 +42,8 @@ __all__ = [
     "Speak",
     "SpeechKind",
     "StartReply",
+    "TakeBack",
     "TranscriptAdded",
-    "VoidReply",
 ]
 
 
@@ -56,6 +56,8 @@ class SpeechKind(StrEnum):
     """Asked for by `speak`."""
     PROMPT = "prompt"
     """Asked for by `continue`; an answer is awaited."""
+    REPLY = "reply"
+    """The agent's answer."""
     FILLER = "filler"
     """A short cue while the agent works; never part of the transcript."""
     APOLOGY = "apology"
@@ -148,10 +150,14 @@ class StartReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VoidReply:
-    """Stop a reply: cancel the agent's run and take back what is not yet heard."""
+class TakeBack:
+    """Stop an utterance: drop what is not yet heard, and cancel the agent's run.
 
-    reply_id: str
+    Attributes:
+        utterance_id: A reply's id, or that of a `Speak`.
+    """
+
+    utterance_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +222,7 @@ CallAction = (
     | Speak
     | Listen
     | StartReply
-    | VoidReply
+    | TakeBack
     | SendKeys
     | AskResolved
     | AskFailed

@@ -25,7 +25,6 @@ __all__ = [
     "Answered",
     "AnsweredBy",
     "CallEvent",
-    "CallerSpeechStarted",
     "CallerSpoke",
     "CarrierEnded",
     "DialFailed",
@@ -39,7 +38,6 @@ __all__ = [
     "SpeechOutcome",
     "StreamClosed",
     "StreamOpened",
-    "StreamReady",
 ]
 
 
@@ -159,13 +157,6 @@ class StreamOpened:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamReady:
-    """Speech engines are attached; what is said now is heard and understood."""
-
-    stream_id: StreamId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamClosed:
     """A media stream of this call is gone."""
 
@@ -173,11 +164,6 @@ class StreamClosed:
 
 
 # -- speech ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallerSpeechStarted:
-    """The other side has the floor: its speech counts, and it is not over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,12 +175,14 @@ class CallerSpoke:
         text: The final transcript, never blank.
         confidence: 0..1, if the recogniser gives one.
         turn_token: Which listen action this answers, where the carrier echoes one.
+        began_at: When the voice began, in seconds since 1970, if known.
     """
 
     utterance_id: str
     text: str
     confidence: float | None = None
     turn_token: str | None = None
+    began_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,9 +246,7 @@ CallEvent = (
     | CarrierEnded
     | HangupFailed
     | StreamOpened
-    | StreamReady
     | StreamClosed
-    | CallerSpeechStarted
     | CallerSpoke
     | AgentSpeechStarted
     | AgentSpeechEnded
