@@ -244,7 +244,7 @@ def _iso(at: float | None) -> str | None:
 # -- for people ------------------------------------------------------------------------
 
 _NAMES = {Speaker.AGENT: "Agent", Speaker.CALLER: "Caller"}
-_SPECIAL = frozenset("\\`*_{}[]<>#|~&!")
+_SPECIAL = frozenset("\\`*_{}[]<>#|~&")
 """What Markdown or HTML could take for more than a character."""
 
 
