@@ -31,7 +31,8 @@ __all__ = [
     "split_words",
 ]
 
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_WORD = re.compile(r"\d+(?:[:.,]\d+)+|[^\W_]+(?:['’-][^\W_]+)*")
+"""A time or an amount is one word, and so is one with apostrophes or hyphens."""
 _OPEN_PUNCTUATION = (",", "…", "...", "-", "–", "—", ":")
 
 _FEWEST_DICTATED = 3
@@ -87,12 +88,12 @@ ENGLISH = TextRules(
             *("about", "between", "under", "until", "since", "around", "per", "than"),
             *("and", "or", "but", "because", "so", "if", "when", "while", "though"),
             *("that", "which", "who", "whose", "whether", "where", "as", "like"),
-            *("is", "are", "was", "were", "am", "be", "i'm", "it's", "we're", "he's"),
+            *("is", "are", "was", "were", "be", "i'm", "it's", "we're", "he's"),
             *("she's", "they're", "that's", "there's", "i'd", "i'll", "we'd", "we'll"),
             *("would", "could", "should", "will", "can", "may", "might", "must"),
-            *("have", "has", "had", "i've", "we've", "do", "does", "did", "going"),
-            *("i", "we", "he", "she", "they", "very", "really", "maybe", "please"),
-            *("um", "uh", "er", "erm", "hmm", "well", "plus", "number", "double"),
+            *("have", "has", "had", "i've", "we've", "going"),
+            *("i", "we", "he", "she", "they", "very", "really", "maybe"),
+            *("um", "uh", "er", "erm", "plus", "number", "double"),
         }
     ),
     closed=frozenset(
