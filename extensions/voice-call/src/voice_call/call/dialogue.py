@@ -79,6 +79,7 @@ class _Utterance:
 
     kind: SpeechKind
     started_at: float | None = None
+    is_taken_back: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -141,6 +142,7 @@ class Dialogue:
         self._keys: list[Digit] = []
         self._is_machine = False
         self._awaits_beep = False
+        self._has_beeped = False
 
     # -- what the call looks like ------------------------------------------------------
 
@@ -360,6 +362,9 @@ class Dialogue:
         reply = self._reply
         if reply is None or reply.has_started or reply.fillers >= _FILLERS_PER_REPLY:
             return
+        if not self._is_open:  # a held cue would come too late
+            self._expect_sound(now, self._setup.limits.dead_air_s)
+            return
         reply.fillers += 1
         self._speak(
             f"{reply.reply_id}-filler-{reply.fillers}",
@@ -429,6 +434,8 @@ class Dialogue:
                 )
             )
         match utterance.kind:
+            case SpeechKind.OPENING if utterance.is_taken_back:
+                self._speak_opening(now)  # however far it came, a machine drowned it
             case SpeechKind.OPENING:
                 self._after_opening(event.outcome, now)
             case SpeechKind.PROMPT:
@@ -496,14 +503,20 @@ class Dialogue:
             case AnsweredBy.FAX:
                 self._hang_up(EndCause.MACHINE, EndedBy.SYSTEM, now)
             case AnsweredBy.MACHINE_GREETING:
-                self._meet_machine(now, has_beeped=False)
+                self._meet_machine(event, now, has_beeped=False)
             case AnsweredBy.MACHINE_BEEP:
-                self._meet_machine(now, has_beeped=True)
+                self._meet_machine(event, now, has_beeped=True)
             case _:
                 assert_never(event.answered_by)
 
-    def _meet_machine(self, now: float, *, has_beeped: bool) -> None:
+    def _meet_machine(
+        self, event: MachineDetected, now: float, *, has_beeped: bool
+    ) -> None:
+        if self._has_beeped:
+            self._ignore(event, "the machine has beeped already")
+            return
         self._is_machine = True
+        self._has_beeped = has_beeped
         self._drop_reply()
         if self._setup.opening is None:
             self._hang_up(EndCause.MACHINE, EndedBy.SYSTEM, now)
@@ -513,6 +526,7 @@ class Dialogue:
             self._opening = self._setup.opening
             self._timers.disarm(CallTimer.NOTIFY_TAIL)
             if _OPENING_ID in self._speech:
+                self._speech[_OPENING_ID].is_taken_back = True
                 self._emit(TakeBack(utterance_id=_OPENING_ID))
         self._awaits_beep = not has_beeped
         if has_beeped:

@@ -168,6 +168,7 @@ class CallMachine:
         self._dialogue = Dialogue(setup, self._timers, self._out.append, self._hang_up)
         self._wanted: Ending | None = None
         self._dial_doubt: DialFailed | None = None
+        self._is_started = False
 
     # -- what the call looks like ------------------------------------------------------
 
@@ -190,15 +191,29 @@ class CallMachine:
         """Return when `tick` has something to do next, None if never."""
         return self._timers.next()
 
+    def require_connected(self) -> None:
+        """Make sure that somebody is there to be spoken to.
+
+        Raises:
+            CallOver: The call has ended, or is about to.
+            NotConnected: Nobody has picked up yet.
+        """
+        if self.phase in (CallPhase.ENDING, CallPhase.ENDED):
+            raise CallOver("This call has ended; place a new one.")
+        if self.phase is not CallPhase.ANSWERED:
+            raise NotConnected("Nobody has picked up yet; try again when they have.")
+
     # -- inputs ------------------------------------------------------------------------
 
     def start(self, *, now: float) -> tuple[CallAction, ...]:
-        """Begin an outbound call; an inbound one begins with `Offered`."""
-        limits = self.setup.limits
-        if self.setup.is_outbound:
-            self._timers.arm(
-                CallTimer.RING, now + limits.ring_timeout_s + limits.ring_margin_s
-            )
+        """Begin an outbound call; an inbound one begins with `Offered`.
+
+        Dials once: starting again, or after the call was given up, does nothing.
+        """
+        is_due = self.phase is CallPhase.DIALING and not self._is_started
+        self._is_started = True
+        if is_due:
+            self._arm_ring(now)
             self._out.append(Dial())
         return self._drain()
 
@@ -207,12 +222,8 @@ class CallMachine:
         after = TRANSITIONS[self.phase].get(type(event))
         if after is None:
             self._ignore(event, f"it has no meaning while the call is {self.phase}")
-        elif (
-            isinstance(event, DialFailed)
-            and event.may_have_dialed
-            and self.phase is CallPhase.DIALING
-        ):
-            # The call may be ringing all the same: its news, or the ring timer, decide.
+        elif isinstance(event, DialFailed) and event.may_have_dialed:
+            # The call may be ringing all the same: its news, or a timer, decide.
             self._dial_doubt = event
         else:
             self._effect(event, now)
@@ -230,7 +241,7 @@ class CallMachine:
         if isinstance(command, End):
             self._hang_up(command.cause, command.by, now)
             return self._drain()
-        self._require_connected()
+        self.require_connected()
         match command:
             case Say():
                 self._dialogue.say(command)
@@ -294,6 +305,7 @@ class CallMachine:
     def _on_offered(self, now: float) -> None:
         refusal = self.setup.refusal
         if refusal is None:
+            self._arm_ring(now)
             self._out.append(AnswerCall())
             return
         self._want(Ending(cause=refusal.cause, by=EndedBy.SYSTEM), now)
@@ -312,8 +324,8 @@ class CallMachine:
             self._dialogue.open(now)
 
     def _on_stream_closed(self, event: StreamClosed, now: float) -> None:
-        if event.stream_id != self.stream_id:
-            self._ignore(event, "another stream has taken its place")
+        if event.stream_id != self.stream_id or self.media is not MediaPhase.OPEN:
+            self._ignore(event, "it is not the stream that is open")
             return
         self.media = MediaPhase.CLOSED
         self._dialogue.interrupt_line()
@@ -338,9 +350,12 @@ class CallMachine:
         self._out.append(PhaseChanged(before=before, after=after))
 
     def _on_answered(self, now: float) -> None:
-        limits = self.setup.limits
+        limits, refusal = self.setup.limits, self.setup.refusal
         self.answered_at = now
         self._timers.disarm(CallTimer.RING)
+        if refusal is not None:  # answered by someone else, or news out of order
+            self._hang_up(refusal.cause, EndedBy.SYSTEM, now)
+            return
         self._timers.arm(CallTimer.MAX_DURATION, now + limits.max_duration_s)
         if not self.setup.has_streams or self.media is MediaPhase.OPEN:
             self._dialogue.open(now)
@@ -428,11 +443,11 @@ class CallMachine:
 
     # -- small things ------------------------------------------------------------------
 
-    def _require_connected(self) -> None:
-        if self.phase in (CallPhase.ENDING, CallPhase.ENDED):
-            raise CallOver("This call has ended; place a new one.")
-        if self.phase is not CallPhase.ANSWERED:
-            raise NotConnected("Nobody has picked up yet; try again when they have.")
+    def _arm_ring(self, now: float) -> None:
+        limits = self.setup.limits
+        self._timers.arm(
+            CallTimer.RING, now + limits.ring_timeout_s + limits.ring_margin_s
+        )
 
     def _ignore(self, event: CallEvent, why: str) -> None:
         self._out.append(Ignored(event=event, why=why))
