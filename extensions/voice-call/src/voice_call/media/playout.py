@@ -221,6 +221,12 @@ class Playout:
         """How often the carrier ran dry in the middle of an utterance."""
         return self._underruns
 
+    @property
+    def backlog_s(self) -> float:
+        """How much audio waits to be sent, in seconds."""
+        waiting = sum(u.waiting for u in self._utterances.values())
+        return waiting / SAMPLE_RATE_HZ
+
     def is_audible(self, now: float) -> bool:
         """Whether the other side hears us now, by the clock."""
         return self._clock.dry_at > now and self._clock.sent > self._proved

@@ -97,6 +97,11 @@ class Utterance:
     # -- sending -----------------------------------------------------------------------
 
     @property
+    def waiting(self) -> int:
+        """How many bytes there are that have not been sent."""
+        return max(0, self._length - self.sent)
+
+    @property
     def is_empty(self) -> bool:
         """Whether it is finished and has no audio at all."""
         return self.is_finished and not self._length
