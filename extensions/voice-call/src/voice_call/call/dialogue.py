@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from voice_call.call.actions import (
     Ask,
@@ -63,7 +63,16 @@ if TYPE_CHECKING:
 
     from voice_call.call.setup import CallSetup
 
-__all__ = ["Dialogue"]
+__all__ = ["Dialogue", "DialogueTimer"]
+
+DialogueTimer = Literal[
+    CallTimer.NOTIFY_TAIL,
+    CallTimer.TRANSCRIPT,
+    CallTimer.DEAD_AIR,
+    CallTimer.DIGITS,
+    CallTimer.MACHINE_BEEP,
+]
+"""The deadlines that are about words."""
 
 _OPENING_ID = "opening"
 _OPENING_ATTEMPTS = 2
@@ -230,22 +239,26 @@ class Dialogue:
             case _:
                 assert_never(event)
 
-    def fire(self, timer: CallTimer, now: float) -> None:
+    def fire(self, timer: DialogueTimer, now: float) -> None:
         """One of the dialogue's own deadlines has passed."""
-        if timer is CallTimer.NOTIFY_TAIL:
-            cause = EndCause.MACHINE if self._is_machine else EndCause.NORMAL
-            self._hang_up(cause, EndedBy.SYSTEM, now)
-        elif timer is CallTimer.TRANSCRIPT:
-            wait_ms = round(self._setup.limits.transcript_timeout_s * 1000)
-            self._fail_ask(
-                FailureCode.TRANSCRIPT_TIMEOUT, f"nothing was said within {wait_ms} ms"
-            )
-        elif timer is CallTimer.DEAD_AIR:
-            self._cover_dead_air(now)
-        elif timer is CallTimer.DIGITS:
-            self._take_keys(now)
-        elif timer is CallTimer.MACHINE_BEEP:
-            self._hang_up(EndCause.MACHINE, EndedBy.SYSTEM, now)
+        match timer:
+            case CallTimer.NOTIFY_TAIL:
+                cause = EndCause.MACHINE if self._is_machine else EndCause.NORMAL
+                self._hang_up(cause, EndedBy.SYSTEM, now)
+            case CallTimer.TRANSCRIPT:
+                wait_ms = round(self._setup.limits.transcript_timeout_s * 1000)
+                self._fail_ask(
+                    FailureCode.TRANSCRIPT_TIMEOUT,
+                    f"nothing was said within {wait_ms} ms",
+                )
+            case CallTimer.DEAD_AIR:
+                self._cover_dead_air(now)
+            case CallTimer.DIGITS:
+                self._take_keys(now)
+            case CallTimer.MACHINE_BEEP:
+                self._hang_up(EndCause.MACHINE, EndedBy.SYSTEM, now)
+            case _:
+                assert_never(timer)
 
     # -- the caller's turns ------------------------------------------------------------
 
@@ -278,7 +291,8 @@ class Dialogue:
         self._add_entry(TranscriptEntry(at=began_at, speaker=Speaker.CALLER, text=text))
         if self._ask is not None:
             if self._ask.is_prompted:
-                self._resolve_ask(answer)
+                self._emit(AskResolved(ask_id=self._ask.ask_id, text=answer))
+                self._forget_ask()
             return
         if self._setup.mode is CallMode.NOTIFY or self._is_machine:
             return
@@ -286,11 +300,6 @@ class Dialogue:
         self._start_reply(now)
 
     # -- `continue` --------------------------------------------------------------------
-
-    def _resolve_ask(self, answer: str) -> None:
-        if self._ask is not None:
-            self._emit(AskResolved(ask_id=self._ask.ask_id, text=answer))
-            self._forget_ask()
 
     def _fail_ask(self, code: FailureCode, detail: str) -> None:
         if self._ask is not None:

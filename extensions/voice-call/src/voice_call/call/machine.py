@@ -271,7 +271,8 @@ class CallMachine:
             case Offered():
                 self._on_offered(now)
             case Dialed():
-                self._on_dialed(event)
+                self.carrier_call_id = event.carrier_call_id
+                self._repeat_hangup()
             case DialFailed():
                 self._end(
                     Ending(
@@ -310,11 +311,6 @@ class CallMachine:
             return
         self._want(Ending(cause=refusal.cause, by=EndedBy.SYSTEM), now)
         self._out.append(RejectCall(cause=refusal.cause, notice=refusal.notice))
-
-    def _on_dialed(self, event: Dialed) -> None:
-        self.carrier_call_id = event.carrier_call_id
-        if self.phase is CallPhase.ENDING and self._wanted is not None:
-            self._out.append(Hangup(cause=self._wanted.cause, by=self._wanted.by))
 
     def _on_stream_opened(self, event: StreamOpened, now: float) -> None:
         self.stream_id = event.stream_id
@@ -372,6 +368,11 @@ class CallMachine:
         self._want(Ending(cause=cause, by=by), now)
         self._out.append(Hangup(cause=cause, by=by))
 
+    def _repeat_hangup(self) -> None:
+        """Ask the carrier once more, where we want the call to end."""
+        if self._wanted is not None:
+            self._out.append(Hangup(cause=self._wanted.cause, by=self._wanted.by))
+
     def _want(self, ending: Ending, now: float) -> None:
         self._wanted = ending
         self._timers.clear()
@@ -410,10 +411,7 @@ class CallMachine:
             case CallTimer.STREAM_WAIT | CallTimer.STREAM_GRACE:
                 self._hang_up(EndCause.MEDIA_LOST, EndedBy.SYSTEM, now)
             case CallTimer.HANGUP_RETRY:
-                if self._wanted is not None:
-                    self._out.append(
-                        Hangup(cause=self._wanted.cause, by=self._wanted.by)
-                    )
+                self._repeat_hangup()
             case CallTimer.HANGUP_CONFIRM:
                 self._end(
                     Ending(

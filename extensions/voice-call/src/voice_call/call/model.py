@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType
+from typing import NewType, assert_never
 
 __all__ = [
     "CallId",
@@ -224,6 +224,8 @@ def flat_state(
             return CallState.RINGING
         case CallPhase.ANSWERED | CallPhase.ENDING | CallPhase.ENDED:
             return _connected_state(media, turn)
+        case _:
+            assert_never(phase)
 
 
 def _connected_state(media: MediaPhase, turn: TurnPhase) -> CallState:
@@ -234,6 +236,8 @@ def _connected_state(media: MediaPhase, turn: TurnPhase) -> CallState:
             return CallState.LISTENING
         case TurnPhase.IDLE:
             return CallState.ACTIVE if media is MediaPhase.OPEN else CallState.ANSWERED
+        case _:
+            assert_never(turn)
 
 
 _BY_CAUSE: dict[EndCause, CallState] = {
@@ -263,3 +267,5 @@ def _ended_state(ending: Ending) -> CallState:
             return CallState.HANGUP_BOT
         case EndedBy.CARRIER | EndedBy.SYSTEM:
             return CallState.COMPLETED
+        case _:
+            assert_never(ending.by)
