@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 from unicodedata import combining, east_asian_width
 from xml.sax.saxutils import escape
@@ -14,6 +16,9 @@ __all__ = ["Label", "PlacedLabel", "fit", "place", "text_width", "xml_text"]
 
 GAP_PX = 10.0
 """The least space between two labels of one row."""
+
+LEAST_PX = 32.0
+"""Words with less room than this tell nothing, and are left out."""
 
 _WIDE = "WMmw@%&—…"
 _NARROW = "iljtfrI.,:;'’!|()[] "
@@ -27,11 +32,13 @@ class Label:
         x: Where they begin, in pixels.
         text: The words.
         max_width: At most this wide, in pixels.
+        tail: Stays at the end, however short the words become.
     """
 
     x: float
     text: str
     max_width: float
+    tail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +66,12 @@ def fit(text: str, *, width: float, size_px: float) -> str:
     line = " ".join(text.split())
     if text_width(line, size_px=size_px) <= width:
         return line
-    room = width - text_width("…", size_px=size_px)
-    kept: list[str] = []
-    for character in line:
-        room -= _character_width(character) * size_px
-        if room < 0:
-            break
-        kept.append(character)
-    shortened = "".join(kept).rstrip(" ,.;:-–—")
+    room = width / size_px - _character_width("…")
+    kept = bisect_right(tuple(accumulate(map(_character_width, line))), room)
+    last_space = line.rfind(" ", 0, kept)
+    if line[kept] != " " and last_space * 2 > kept:
+        kept = last_space  # half a word is worse than none
+    shortened = line[:kept].rstrip(" ,.;:-–—")
     return f"{shortened}…" if shortened else ""
 
 
@@ -81,16 +86,24 @@ def place(
     """
     placed: list[PlacedLabel] = []
     for label in reversed(labels):
-        text = fit(label.text, width=label.max_width, size_px=size_px)
+        text = _fit_label(label, width=label.max_width, size_px=size_px)
         end = label.x + text_width(text, size_px=size_px) + GAP_PX
         row = max((one.row + 1 for one in placed if one.x < end), default=0)
         if row >= max_rows:
             space = min(one.x for one in placed) - label.x - GAP_PX
-            text = fit(label.text, width=space, size_px=size_px)
+            text = _fit_label(label, width=space, size_px=size_px)
             row = 0
         if text:
             placed.append(PlacedLabel(x=label.x, row=row, text=text))
     return tuple(reversed(placed))
+
+
+def _fit_label(label: Label, *, width: float, size_px: float) -> str:
+    room = width - text_width(label.tail, size_px=size_px)
+    if room < LEAST_PX:
+        return ""
+    words = fit(label.text, width=room, size_px=size_px)
+    return f"{words}{label.tail}" if words else ""
 
 
 def xml_text(text: str) -> str:

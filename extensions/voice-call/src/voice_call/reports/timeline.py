@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from voice_call.call.model import Speaker
+from voice_call.call.model import CallState, Speaker
 from voice_call.phone_numbers import mask
 from voice_call.reports.labels import Label, fit, place, text_width, xml_text
 from voice_call.reports.latency import summarize
@@ -34,7 +34,7 @@ _BETWEEN = 58.0
 _ROW = 18.0
 _TEXT_PX = 12.0
 _MAX_ROWS = 4
-_MAX_LABEL = 230.0
+_MAX_LABEL = 250.0
 _SAME_BARGE_IN_S = 1.0
 _TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 _MIN_TICK_PX = 64.0
@@ -183,8 +183,8 @@ class _Picture:
         if total.count:
             words.append(
                 f"The caller waits {_times(total.count)} for an answer, "
-                f"half of them at most {_ms(total.p50_s)}, the longest "
-                f"{_ms(total.max_s)}."
+                f"half of them at most {_ms(total.p50_s)}, "
+                f"the longest {_ms(total.max_s)}."
             )
         return " ".join(words)
 
@@ -202,7 +202,7 @@ class _Picture:
         total = summarize(report.latencies).total
         if total.count:
             words.append(
-                f"silence before an answer: half at most {_ms(total.p50_s)}, "
+                f"silence before an answer: median {_ms(total.p50_s)}, "
                 f"longest {_ms(total.max_s)}"
             )
         words.append(f"call {report.call_id}")
@@ -249,8 +249,10 @@ class _Picture:
         for span in spans:
             x = self._scale.x(span.began_at)
             room = min(_MAX_LABEL, self._width - 16 - x)
-            text = f"{span.text.rstrip('.,;:-–— ')} —" if span.is_cut else span.text
-            labels.append(Label(x=x, text=text, max_width=room))
+            text, tail = span.text, ""
+            if span.is_cut:
+                text, tail = text.rstrip(".,;:-–— "), " —"
+            labels.append(Label(x=x, text=text, max_width=room, tail=tail))
         return place(labels, size_px=_TEXT_PX, max_rows=_MAX_ROWS)
 
     def _words(
@@ -277,13 +279,12 @@ class _Picture:
             story = _wait_story(turn)
             yield _rect("wait", begin, top + 10, end - begin, 8, radius=2, story=story)
             words = _ms(turn.total_s)
-            half = text_width(words, size_px=11) / 2
-            middle = (begin + end) / 2
-            row = next((n for n in (0, 1) if row_ends[n] < middle - half), None)
+            first = end - 5 - text_width(words, size_px=_TEXT_PX)  # 11 px, but bold
+            row = next((row for row in (0, 1) if row_ends[row] < first), None)
             if row is not None:
-                row_ends[row] = middle + half + 4
+                row_ends[row] = end
                 y = top + 32 + row * 14
-                yield _text("wait-text", middle, y, words, anchor="middle")
+                yield _text("wait-text", end - 5, y, words, anchor="end")
 
     def _barge_ins(self) -> list[float]:
         """Return when the agent was interrupted, each interruption once."""
@@ -343,8 +344,18 @@ class _Picture:
 
 
 def _headline(report: CallReport) -> str:
-    how = report.state.value.replace("-", " ")
-    return f"{report.direction.value.capitalize()} call via {report.carrier}: {how}"
+    direction = report.direction.value.capitalize()
+    return f"{direction} call via {report.carrier}: {_how_it_stands(report.state)}"
+
+
+def _how_it_stands(state: CallState) -> str:
+    match state:
+        case CallState.HANGUP_USER:
+            return "the other side hung up"
+        case CallState.HANGUP_BOT:
+            return "hung up by us"
+        case _:
+            return state.value.replace("-", " ")
 
 
 def _moment_words(moment: Moment) -> str:
