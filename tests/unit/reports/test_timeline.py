@@ -148,7 +148,7 @@ def test_the_picture_is_accessible() -> None:
     assert title.text == "Inbound call via plivo: the other side hung up"
     assert description.text == (
         "64.0 s in two lanes. The caller speaks 5 times, the agent 6 times; "
-        "1 barge-ins. The caller waits 5 times for an answer, half of them at most "
+        "barge-ins: 1. The caller waits 5 times for an answer, half of them at most "
         "1000 ms, the longest 2000 ms."
     )
 

@@ -256,8 +256,8 @@ def test_markdown_page() -> None:
 | 1 | 250 | 500 | 125 | 125 | 1000 |
 | 2 | – | – | – | – | – |
 
-Milliseconds. Silence heard before an answer: p50 1000, p95 1000, max 1000 ms \
-over 1 answered turns.
+Milliseconds. Silence heard before an answer: p50 1000, p95 1000, max 1000 ms; \
+answered turns: 1.
 """
     )
 

@@ -178,7 +178,7 @@ class _Picture:
             f"{_seconds(self._scale.length_s)} in two lanes.",
             f"The caller speaks {_times(len(self._callers))},",
             f"the agent {_times(len(self._agents))};",
-            f"{len(self._barge_ins())} barge-ins.",
+            f"barge-ins: {len(self._barge_ins())}.",
         ]
         if total.count:
             words.append(

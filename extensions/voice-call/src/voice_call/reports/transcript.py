@@ -323,8 +323,8 @@ def _latency_table(report: CallReport) -> str:
     )
     return "\n".join(rows) + (
         f"\n\nMilliseconds. Silence heard before an answer: p50 {_cell(total.p50_s)}, "
-        f"p95 {_cell(total.p95_s)}, max {_cell(total.max_s)} ms "
-        f"over {total.count} answered turns."
+        f"p95 {_cell(total.p95_s)}, max {_cell(total.max_s)} ms; "
+        f"answered turns: {total.count}."
     )
 
 
