@@ -42,8 +42,9 @@ class TurnSettings:
             longest pause for voice without any words.
         backchannels: What a listener says without wanting the floor, in lower case.
         echo_similarity: Share of a transcript's words, 0..1, found in the agent's last
-            sentences that makes it an echo. Recognisers mishear about a third of the
-            words of an echo. More than 1 switches the test off.
+            sentences that makes it an echo. An echo has no words of its own, but about
+            a quarter may be misheard; a caller who takes up the agent's words to
+            correct them adds more than that. More than 1 switches the test off.
         echo_tail_s: How long after its end the agent's speech may still come back: two
             network delays and the other side's loudspeaker.
         text_rules: What the words say about the end of a turn.
@@ -60,7 +61,7 @@ class TurnSettings:
     interim_every_s: float = 0.4
     false_interruption_s: float = 1.5
     backchannels: frozenset[str] = BACKCHANNELS
-    echo_similarity: float = 0.6
+    echo_similarity: float = 0.7
     echo_tail_s: float = 1.0
     text_rules: TextRules = ENGLISH
 

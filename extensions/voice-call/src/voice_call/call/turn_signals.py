@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from voice_call.media.vad import VoiceBegan, VoiceEnded
+
 __all__ = [
     "AgentSentenceSent",
     "AgentSpeechBegan",
@@ -32,20 +34,6 @@ __all__ = [
 
 
 # -- inputs ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VoiceBegan:
-    """The caller's voice began at time `at`."""
-
-    at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VoiceEnded:
-    """The caller's voice ended, acoustically, at time `at`."""
-
-    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
