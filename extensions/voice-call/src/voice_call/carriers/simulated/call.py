@@ -10,6 +10,7 @@ from voice_call.call.events import (
     Answered,
     AnsweredBy,
     CarrierEnded,
+    DigitPressed,
     MachineDetected,
     Offered,
     Ringing,
@@ -129,14 +130,16 @@ class SimulatedCall:
     async def run(self) -> None:
         """Live the whole call; returns when its end has been reported."""
         story = asyncio.create_task(self._live())
+        is_complete = False
         try:
             await self._courier.run()
+            is_complete = True
         finally:
             self._is_over.set()
             story.cancel()
             await asyncio.gather(story, return_exceptions=True)
             self._close_line()
-            await self.callee.close()
+            await self.callee.close(is_hurried=not is_complete)
 
     def answer(self) -> None:
         """Pick up an inbound call; harmless when repeated."""
@@ -166,20 +169,23 @@ class SimulatedCall:
         self._courier.tell(CarrierEnded(cause=cause, by=by, carrier_code=carrier_code))
 
     def press(self, digit: Digit) -> None:
-        """Let the other side press a key; unheard where no stream is open."""
+        """Let the other side press a key: on the stream, or where none is, a notice."""
         if self.line is not None:
             self.line.press(digit)
+        elif self.is_connected:
+            self._courier.tell(DigitPressed(digit=digit))
 
     def tick(self, *, at: float) -> None:
         """Exchange one frame over the line; a failure ends this call alone."""
-        if self.line is None or not self.is_connected:
+        line = self.line
+        if line is None or not self.is_connected:
             return
+        is_noisy = self.plan.behaviour is Behaviour.NOISY
+        noise = NOISY_LINE if is_noisy else QUIET_LINE
         try:
-            played = self.line.play()
-            voice = self.callee.exchange(played, at=at)
+            voice = self.callee.exchange(line.play(), at=at)
             self._frames += 1
-            noise = NOISY_LINE if self.plan.behaviour is Behaviour.NOISY else QUIET_LINE
-            self.line.deliver(noise.add(voice, self._frames))
+            line.deliver(noise.add(voice, self._frames))
         except Exception:  # noqa: BLE001 - logged; must not stop the pacing of others
             self._fail()
 

@@ -139,9 +139,9 @@ class Callee:
             duration_s, since=self._spoke_at, patience_s=PATIENCE_S
         )
 
-    async def close(self) -> None:
-        """Stop listening."""
-        await self.ear.close()
+    async def close(self, *, is_hurried: bool) -> None:
+        """Stop listening, in a hurry without understanding the last words."""
+        await self.ear.close(is_hurried=is_hurried)
 
     async def _do(self, step: Step) -> None:
         match step:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ _log = get_logger(__name__)
 
 END_OF_SPEECH_S = 0.7
 """So long must the agent be quiet until the callee thinks that it has finished."""
+LAST_WORDS_S = 5.0
+"""So long an ear waits, after the call, to understand the last words."""
 _VOICE_PROBABILITY = 0.5
 _VOICE_DBFS = -45.0
 """Without a detector, louder than this counts as voice."""
@@ -80,6 +83,7 @@ class Ear:
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._segments: dict[int, tuple[float, float]] = {}
         self._segment: int | None = None
+        self._understood = asyncio.Event()
         self._probe: VoiceProbe | None = None
         self._recognition: Recognition | None = None
         if speech.voice_detector is not None:
@@ -127,13 +131,23 @@ class Ear:
 
         return await self._wait(is_time, patience_s)
 
-    async def close(self) -> None:
-        """Stop listening; who still waits is not woken any more."""
+    async def close(self, *, is_hurried: bool = False) -> None:
+        """Stop listening; who still waits is not woken any more.
+
+        Args:
+            is_hurried: Do not wait until the last words are understood.
+        """
         for _, future in self._waiting:
             future.cancel()
         self._waiting.clear()
         if self._probe is not None:
             self._probe.close()
+        self._end_segment()
+        if self._segments and not is_hurried:
+            self._understood.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS_S):
+                    await self._understood.wait()
         if self._recognition is not None:
             await self._recognition.close()
 
@@ -173,20 +187,28 @@ class Ear:
                 if self._recognition is not None:
                     self._segment = self._recognition.begin_segment()
             return
-        voice_at, talking_since = self._last_voice_at, self._talking_since
-        if talking_since is None or voice_at is None:
+        voice_at = self._last_voice_at
+        if self._talking_since is None or voice_at is None:
             return
         if at - voice_at >= END_OF_SPEECH_S:
+            self._end_segment()
             self._talking_since = None
-            if self._recognition is not None and self._segment is not None:
-                self._segments[self._segment] = (talking_since, voice_at)
-                self._segment = None
-                self._recognition.end_segment()
+
+    def _end_segment(self) -> None:
+        began_at, ended_at = self._talking_since, self._last_voice_at
+        if self._recognition is None or self._segment is None:
+            return
+        if began_at is not None and ended_at is not None:
+            self._segments[self._segment] = (began_at, ended_at)
+        self._segment = None
+        self._recognition.end_segment()
 
     def _take_words(self, report: Transcript | RecognitionFailed) -> None:
         if isinstance(report, RecognitionFailed):
             _log.warning("simulated callee is deaf", code=report.code)
             self._recognition = None
+            self._segments.clear()
+            self._understood.set()
             return
         if report.is_final:
             began_at, ended_at = self._segments.pop(
@@ -195,3 +217,5 @@ class Ear:
             self.heard.append(
                 HeardUtterance(text=report.text, began_at=began_at, ended_at=ended_at)
             )
+            if not self._segments:
+                self._understood.set()

@@ -116,7 +116,8 @@ class SimulatedNetwork:
         Raises:
             CarrierUnreachable: The network is closed or connected to nothing.
         """
-        self._inbound += 1
+        # Later than any before, also those that the journal keeps of earlier runs.
+        self._inbound = max(self._inbound + 1, round(self._clock.now() * 1000))
         facts = CallFacts(
             carrier_call_id=CarrierCallId(f"mock-in-{self._inbound}"),
             call_id=None,

@@ -95,15 +95,12 @@ class Persona:
 
 DEMO_CALLEE = Persona(
     name="demo",
-    what="Asks the time, interrupts to leave a message for somebody, and says goodbye.",
+    what="Asks the time, leaves a message, interrupts to hear it again, says goodbye.",
     script=(
-        Say(text="Hello there. What time is it, please?"),
-        Say(
-            text="Sorry, wait a moment. Please take a message for Anna.",
-            barge_in_after_s=0.9,
-        ),
-        Say(text="Please tell her that the garden is ready."),
-        Say(text="Can you repeat that, please?"),
+        Say(text="Hello. What time is it, please?"),
+        Say(text="Please take a message for Anna."),
+        Say(text="The garden is ready, and she can come any day."),
+        Say(text="Sorry, could you repeat that, please?", barge_in_after_s=1.2),
         Say(text="Thank you very much. Goodbye."),
         HangUp(),
     ),

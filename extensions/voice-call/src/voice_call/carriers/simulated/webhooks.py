@@ -108,16 +108,15 @@ class _Entry:
         read = _READERS.get(self.text("type"))
         if not call_id or read is None:
             return []
-        carrier_call_id = CarrierCallId(
-            self.text("providerCallId") or f"mock-{call_id.removeprefix('mock-')}"
-        )
+        carrier_call_id = self.carrier_call_id()
         direction = self.direction()
         events = read(self)
+        is_ours = call_id != carrier_call_id and direction is not Direction.INBOUND
         return [
             CarrierNotice(
                 event=event,
                 carrier_call_id=carrier_call_id,
-                call_id=None if call_id == carrier_call_id else CallId(call_id),
+                call_id=CallId(call_id) if is_ours else None,
                 dedupe_key=f"{self.key()}/{n}" if n else self.key(),
                 direction=direction,
                 from_=self.text("from") or None,
@@ -136,6 +135,10 @@ class _Entry:
             return None
         return float(value) if 0 <= value <= 1 else None
 
+    def carrier_call_id(self) -> CarrierCallId:
+        derived = f"mock-{self.text('callId').removeprefix('mock-')}"
+        return CarrierCallId(self.text("providerCallId") or derived)
+
     def key(self) -> str:
         return self.text("dedupeKey") or self.text("id") or self.fallback_id
 
@@ -147,8 +150,7 @@ class _Entry:
 def _read_initiated(entry: _Entry) -> list[CallEvent]:
     if entry.direction() is Direction.INBOUND:
         return [Offered()]
-    carrier_call_id = entry.text("providerCallId") or f"mock-{entry.text('callId')}"
-    return [Dialed(carrier_call_id=CarrierCallId(carrier_call_id))]
+    return [Dialed(carrier_call_id=entry.carrier_call_id())]
 
 
 def _read_speech(entry: _Entry) -> list[CallEvent]:

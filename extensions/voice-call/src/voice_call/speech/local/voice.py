@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from voice_call.media.audio import SAMPLE_RATE_HZ
 from voice_call.media.g711 import mean_level
+from voice_call.media.vad import EnergyGate
 from voice_call.speech.local.models import SILERO_VAD, load_library, open_session
 from voice_call.speech.local.telephone import from_telephone
 from voice_call.speech.local.workers import Shared, voice_pool
@@ -32,10 +33,6 @@ _CONTEXT_BYTES = 32
 """What it wants to see again of the window before."""
 _STATE_SHAPE = (2, 128)
 _COLLECT_S = 0.03
-
-_SILENT_DBFS = -58.0
-_HANGOVER_WINDOWS = 10
-"""After a sound the model goes on for this long, so that its answers can fade."""
 
 _CLEARLY_NOT_VOICE = 0.15
 _RESET_WINDOWS = 62
@@ -155,10 +152,11 @@ class _SileroProbe:
     """Watches one call."""
 
     __slots__ = (
-        "_audible_windows",
         "_buffer",
         "_context",
         "_detector",
+        "_gate",
+        "_is_audible",
         "_report",
         "memory",
         "waiting",
@@ -171,7 +169,8 @@ class _SileroProbe:
         self._report: Callable[[float, float], None] | None = report
         self._buffer = bytearray()
         self._context = bytes([0xFF]) * _CONTEXT_BYTES
-        self._audible_windows = 0
+        self._gate = EnergyGate()
+        self._is_audible = False  # something in the window that is being filled
         self.memory = _Memory()
         self.waiting: list[_Window] = []
 
@@ -179,11 +178,14 @@ class _SileroProbe:
         """Take one frame of audio that ended at time `at`."""
         if self._report is None:
             return
+        is_audible = self._gate.is_worth_detecting(audio)
+        self._is_audible = self._is_audible or is_audible
         self._buffer += audio
         while len(self._buffer) >= _WINDOW_BYTES:
             rest = len(self._buffer) - _WINDOW_BYTES
             self._add(bytes(self._buffer[:_WINDOW_BYTES]), at - rest / SAMPLE_RATE_HZ)
             del self._buffer[:_WINDOW_BYTES]
+            self._is_audible = is_audible and rest > 0
         if self.waiting:
             self._detector._note_window()  # noqa: SLF001 - the two are one thing
 
@@ -205,13 +207,9 @@ class _SileroProbe:
                 self._report(probability, window.at)
 
     def _add(self, audio: bytes, at: float) -> None:
-        if mean_level(audio) > _SILENT_DBFS:
-            self._audible_windows = _HANGOVER_WINDOWS + 1
-        self._audible_windows -= self._audible_windows > 0
-        is_audible = self._audible_windows > 0
-        window = _Window(audio=self._context + audio if is_audible else b"", at=at)
+        heard = self._context + audio if self._is_audible else b""
+        self.waiting.append(_Window(audio=heard, at=at))
         self._context = audio[-_CONTEXT_BYTES:]
-        self.waiting.append(window)
 
 
 class _Silero:

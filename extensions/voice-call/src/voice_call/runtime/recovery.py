@@ -1,0 +1,92 @@
+"""A call rebuilt from its journal, by replay alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from voice_call.call.actions import CallCommand
+from voice_call.call.events import CallEvent, Dialed
+from voice_call.call.machine import CallMachine
+from voice_call.call.setup import CallSetup
+from voice_call.errors import CallError, JournalCorrupt
+from voice_call.reports.record import CallFacts
+from voice_call.runtime.journal_codec import CallOpened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from voice_call.runtime.journal_codec import JournalEntry
+
+__all__ = ["RebuiltCall", "pack_setup", "rebuild"]
+
+
+class RebuiltCall:
+    """A call as the journal tells it.
+
+    Attributes:
+        opened: What was fixed about it.
+        machine: Where it stood after the last entry.
+        facts: What a public record needs beside the machine.
+    """
+
+    def __init__(self, opened: CallOpened, machine: CallMachine) -> None:
+        self.opened = opened
+        self.machine = machine
+        self.facts = CallFacts(
+            carrier=opened.carrier,
+            carrier_call_id=machine.carrier_call_id or opened.carrier_call_id,
+            from_=opened.from_,
+            to=opened.to,
+            session_key=opened.session_key,
+        )
+
+
+def pack_setup(setup: CallSetup) -> dict[str, Any]:
+    """Return a call's setup as JSON, for `CallOpened`."""
+    packed: dict[str, Any] = msgspec.to_builtins(setup)
+    return packed
+
+
+def rebuild(entries: Sequence[JournalEntry]) -> RebuiltCall:
+    """Replay a call's entries; nothing is asked of the world.
+
+    Deadlines that passed between two entries take effect at their own time, as they
+    did when the call was live. Those after the last entry are left to the caller.
+
+    Raises:
+        JournalCorrupt: The entries do not begin with a call's opening.
+    """
+    if not entries or not isinstance(entries[0].what, CallOpened):
+        raise JournalCorrupt(
+            "A call in the journal has no beginning; restore a backup."
+        )
+    first, opened = entries[0], entries[0].what
+    try:
+        setup = msgspec.convert(opened.limits, CallSetup)
+    except msgspec.ValidationError as fault:
+        raise JournalCorrupt(
+            "A call in the journal has an unreadable beginning; restore a backup."
+        ) from fault
+    machine = CallMachine(setup, now=first.at)
+    machine.start(now=first.at)
+    for entry in entries[1:]:
+        _replay(machine, entry)
+    return RebuiltCall(opened, machine)
+
+
+def _replay(machine: CallMachine, entry: JournalEntry) -> None:
+    what = entry.what
+    while (due := machine.next_deadline()) is not None and due <= entry.at:
+        machine.tick(due)
+    if isinstance(what, CallCommand):
+        try:
+            machine.request(what, now=entry.at)
+        except CallError:
+            return  # it was refused when it was live, too
+    elif isinstance(what, CallEvent):
+        machine.receive(what, now=entry.at)
+        if isinstance(what, Dialed):
+            machine.carrier_call_id = what.carrier_call_id
