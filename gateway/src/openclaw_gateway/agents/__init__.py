@@ -1,0 +1,1 @@
+"""Who answers: agents, their sessions, and the run that streams a reply."""

@@ -1,0 +1,269 @@
+"""How plugins live: found, loaded, registered, started, stopped.
+
+A plugin that fails at any of these takes nothing else down: it is named, with the
+reason, by `plugins.list` and `status`, and whatever it registered is answered with that
+reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from openclaw_gateway.errors import ConfigInvalid, NotYet, PluginDown
+from openclaw_gateway.plugins.api import PluginApi
+from openclaw_gateway.rpc.methods import Method
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from openclaw_gateway.config import Config
+    from openclaw_gateway.plugins.api import ServiceSpec, ToolSpec
+    from openclaw_gateway.plugins.discovery import Candidate
+    from openclaw_gateway.rpc.methods import Handler, MethodTable
+
+__all__ = ["PluginHost", "PluginState"]
+
+_log = structlog.get_logger(__name__)
+
+
+class PluginState(StrEnum):
+    """How far a plugin has come."""
+
+    DISABLED = "disabled"
+    REGISTERED = "registered"
+    RUNNING = "running"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Resident:
+    """One plugin in the house; changes as it goes through its life."""
+
+    id: str
+    source: str
+    name: str
+    state: PluginState
+    error: str | None = None
+    services: list[ServiceSpec] = field(default_factory=list)
+    started: list[ServiceSpec] = field(default_factory=list)
+
+
+class PluginHost:
+    """Keeps the plugins of one Gateway.
+
+    Args:
+        config: The configuration.
+        methods: Where their RPC methods go.
+        broadcast: Tells clients.
+        run_agent: Lets an agent answer.
+        start_limit_s: How long one service may take to start, in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        methods: MethodTable,
+        broadcast: Callable[[str, Mapping[str, Any]], None],
+        run_agent: Callable[[Mapping[str, Any]], AsyncIterator[Mapping[str, Any]]],
+        start_limit_s: float = 120.0,
+    ) -> None:
+        self._config = config
+        self._methods = methods
+        self._broadcast = broadcast
+        self._run_agent = run_agent
+        self._start_limit_s = start_limit_s
+        self._residents: dict[str, _Resident] = {}
+        self.tools: dict[str, ToolSpec] = {}
+
+    # ---- life
+
+    def register(self, candidates: Sequence[Candidate]) -> None:
+        """Load and register every plugin that is not switched off."""
+        for candidate in candidates:
+            resident = _Resident(
+                id=candidate.id,
+                source=candidate.source,
+                name=candidate.id,
+                state=PluginState.DISABLED,
+            )
+            self._residents[candidate.id] = resident
+            try:
+                if self._is_enabled(candidate.id):
+                    self._register(resident, candidate)
+            except Exception as error:  # noqa: BLE001 - contained: logged and named
+                _log.exception("plugin failed to register", plugin=candidate.id)
+                self._withdraw(candidate.id)
+                _fail(resident, f"did not register: {_sentence(error)}")
+
+    async def start(self) -> None:
+        """Start all services, plugins side by side, those of one in order."""
+        ready = [
+            r for r in self._residents.values() if r.state is PluginState.REGISTERED
+        ]
+        await asyncio.gather(*(self._start(resident) for resident in ready))
+
+    async def stop(self, *, limit_s: float) -> None:
+        """Stop all services, the last started first, within `limit_s` seconds."""
+        await asyncio.gather(
+            *(_stop(resident, limit_s) for resident in self._residents.values())
+        )
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return what people want to know about each plugin."""
+        return [
+            {
+                "id": resident.id,
+                "name": resident.name,
+                "source": resident.source,
+                "state": str(resident.state),
+                "error": resident.error,
+            }
+            for resident in self._residents.values()
+        ]
+
+    # ---- what plugins ask for (the `Host` protocol)
+
+    def add_method(
+        self, name: str, handler: Handler, *, scope: str, owner: str, cancellable: bool
+    ) -> None:
+        """Offer an RPC method; it answers once its plugin runs.
+
+        Raises:
+            ValueError: The name is taken.
+        """
+        resident = self._residents[owner]
+
+        async def guarded(params: Mapping[str, Any]) -> Mapping[str, Any]:
+            _check_running(resident)
+            return await handler(params)
+
+        self._methods.add(
+            Method(
+                name=name,
+                handler=guarded,
+                scope=scope,
+                owner=owner,
+                is_cancelled_on_disconnect=cancellable,
+            )
+        )
+
+    def add_tool(self, tool: ToolSpec) -> None:
+        """Offer a tool to agents.
+
+        Raises:
+            ValueError: The name is taken.
+        """
+        if tool.name in self.tools:
+            owner = self.tools[tool.name].owner
+            raise ValueError(f"The tool {tool.name} is registered already by {owner}.")
+        self.tools[tool.name] = tool
+
+    def add_service(self, service: ServiceSpec, *, owner: str) -> None:
+        """Start something with the Gateway."""
+        self._residents[owner].services.append(service)
+
+    def broadcast(self, event: str, payload: Mapping[str, Any]) -> None:
+        """Tell clients."""
+        self._broadcast(event, payload)
+
+    def run_agent(self, request: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+        """Let an agent answer."""
+        return self._run_agent(request)
+
+    # ---- steps
+
+    @property
+    def _state_dir(self) -> Path:
+        return self._config.state_dir
+
+    def _is_enabled(self, plugin_id: str) -> bool:
+        if self._config.get("plugins.enabled") is False:
+            return False
+        return self._config.get(f"plugins.entries.{plugin_id}.enabled") is not False
+
+    def _register(self, resident: _Resident, candidate: Candidate) -> None:
+        plugin = candidate.load()
+        if plugin.id != candidate.id:
+            raise ConfigInvalid(
+                f"the plugin calls itself {plugin.id}.",
+                key_path=f"plugins.entries.{candidate.id}",
+            )
+        resident.name = plugin.name
+        plugin.register(
+            PluginApi(
+                candidate.id,
+                self,
+                config=self._section(f"{candidate.id}.config"),
+                core_config=self._config.whole(),
+                state_dir=self._state_dir,
+            )
+        )
+        resident.state = PluginState.REGISTERED
+
+    def _section(self, path: str) -> Mapping[str, Any]:
+        return self._config.section(f"plugins.entries.{path}")
+
+    def _withdraw(self, plugin_id: str) -> None:
+        """Take back what runs; its methods stay, to answer with the reason."""
+        self.tools = {n: t for n, t in self.tools.items() if t.owner != plugin_id}
+        self._residents[plugin_id].services.clear()
+
+    async def _start(self, resident: _Resident) -> None:
+        try:
+            for service in resident.services:
+                async with asyncio.timeout(self._start_limit_s):
+                    await service.start()
+                resident.started.append(service)
+        except TimeoutError:
+            _log.error("plugin did not start in time", plugin=resident.id)
+            await _stop(resident, self._start_limit_s)
+            _fail(resident, f"did not start within {self._start_limit_s:g} seconds.")
+        except Exception as error:  # noqa: BLE001 - contained: logged and named
+            _log.exception("plugin failed to start", plugin=resident.id)
+            await _stop(resident, self._start_limit_s)
+            _fail(resident, f"did not start: {_sentence(error)}")
+        else:
+            resident.state = PluginState.RUNNING
+
+
+async def _stop(resident: _Resident, limit_s: float) -> None:
+    while resident.started:
+        service = resident.started.pop()
+        try:
+            # A second beyond the limit, for a service that keeps it exactly.
+            async with asyncio.timeout(limit_s + 1.0):
+                await service.stop(limit_s)
+        except Exception:  # noqa: BLE001 - logged; the next one must stop too
+            _log.exception("service failed to stop", service=service.name)
+    if resident.state is PluginState.RUNNING:
+        resident.state = PluginState.STOPPED
+
+
+def _check_running(resident: _Resident) -> None:
+    match resident.state:
+        case PluginState.RUNNING:
+            return
+        case PluginState.REGISTERED:
+            raise NotYet(f"The plugin {resident.id} is starting; try again shortly.")
+        case PluginState.FAILED:
+            raise PluginDown(f"The plugin {resident.id} {resident.error}")
+        case PluginState.DISABLED | PluginState.STOPPED:
+            raise PluginDown(f"The plugin {resident.id} is not running.")
+
+
+def _fail(resident: _Resident, error: str) -> None:
+    resident.state = PluginState.FAILED
+    resident.error = error
+
+
+def _sentence(error: Exception) -> str:
+    """Say what went wrong; an error without words is named by its class."""
+    return str(error) or type(error).__name__

@@ -1,0 +1,1 @@
+"""OpenClaw's Gateway protocol: frames, authentication, server and clients."""
