@@ -320,7 +320,7 @@ async def test_the_other_side_can_be_made_to_press_and_hang_up() -> None:
 async def test_an_inbound_call_waits_to_be_answered() -> None:
     async with a_network() as (network, sink):
         key = await network.call_in("+15550001111", "+15550002222")
-        assert key == "mock-in-1"
+        assert key == f"mock-in-{round(VirtualClock().now() * 1000)}"
         await sink.wait_event(Offered)
         notice = sink.notices[0][1]
         assert (notice.direction, notice.call_id) == (Direction.INBOUND, None)
