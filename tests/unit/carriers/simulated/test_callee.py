@@ -19,7 +19,6 @@ from voice_call.carriers.simulated import (
     SimulatedNetwork,
     SimulatedSettings,
 )
-from voice_call.carriers.simulated.numbers import reference_tables
 from voice_call.carriers.simulated.personas import (
     PERSONAS,
     HangUp,
@@ -293,10 +292,3 @@ async def test_recordings_are_bounded() -> None:
     await asyncio.sleep(2)
     assert len(network.heard_audio(key)) == 4000
     await network.close()
-
-
-def test_every_number_behaviour_and_persona_is_in_the_reference() -> None:
-    text = reference_tables()
-    assert "| `+15550100010` | `busy` | `silent` |" in text
-    assert all(f"| `{behaviour}` |" in text for behaviour in Behaviour)
-    assert all(f"| `{name}` |" in text for name in PERSONAS)
