@@ -187,6 +187,11 @@ class CallMachine:
         """Return True once the call has ended."""
         return self.phase is CallPhase.ENDED
 
+    @property
+    def is_ending(self) -> bool:
+        """Return True once the call has ended, or is about to."""
+        return self.phase in (CallPhase.ENDING, CallPhase.ENDED)
+
     def next_deadline(self) -> float | None:
         """Return when `tick` has something to do next, None if never."""
         return self._timers.next()
@@ -198,7 +203,7 @@ class CallMachine:
             CallOver: The call has ended, or is about to.
             NotConnected: Nobody has picked up yet.
         """
-        if self.phase in (CallPhase.ENDING, CallPhase.ENDED):
+        if self.is_ending:
             raise CallOver("This call has ended; place a new one.")
         if self.phase is not CallPhase.ANSWERED:
             raise NotConnected("Nobody has picked up yet; try again when they have.")
@@ -363,7 +368,7 @@ class CallMachine:
 
     def _hang_up(self, cause: EndCause, by: EndedBy, now: float) -> None:
         """Want the call to end; harmless where it is ending or has ended."""
-        if self.phase in (CallPhase.ENDING, CallPhase.ENDED):
+        if self.is_ending:
             return
         self._want(Ending(cause=cause, by=by), now)
         self._out.append(Hangup(cause=cause, by=by))

@@ -63,9 +63,7 @@ class Chronicle:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._recording = StereoRecording(
-                self.folder / "recording.wav", began_at=at
-            )
+            self._recording = StereoRecording(_free_path(self.folder), began_at=at)
         except OSError as fault:
             self._give_up_recording(fault)
 
@@ -204,3 +202,12 @@ class Chronicle:
             _log.warning(
                 "call report incomplete: the disk refused", error=fault.strerror
             )
+
+
+def _free_path(folder: Path) -> Path:
+    """Return where to record; a call that outlived its process has a part already."""
+    path, part = folder / "recording.wav", 1
+    while path.exists():
+        part += 1
+        path = folder / f"recording-{part}.wav"
+    return path

@@ -104,7 +104,6 @@ class Line:
                 self._chronicle.note(MomentKind.KEY, self._clock.now(), event.digit)
                 self._report(DigitPressed(digit=event.digit))
             case StreamStopped():
-                self._chronicle.note(MomentKind.STREAM_LOST, self._clock.now())
                 self._leave_stream()
                 self._report(StreamClosed(stream_id=stream.stream_id))
             case StreamStarted():

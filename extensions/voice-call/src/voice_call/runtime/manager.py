@@ -25,7 +25,6 @@ from voice_call.call.events import (
 from voice_call.call.model import (
     CallId,
     CallMode,
-    CallPhase,
     CarrierCallId,
     Direction,
     EndCause,
@@ -387,7 +386,7 @@ class CallManager:
             return
         _log.warning("ending calls that are still live", calls=len(self._sessions))
         for session in self.live():
-            if session.machine.phase is not CallPhase.ENDING:
+            if not session.machine.is_ending:
                 await session.command(End(by=EndedBy.SYSTEM, cause=EndCause.CANCELLED))
         await self._wait_for_all(_LAST_WORDS_S)
 

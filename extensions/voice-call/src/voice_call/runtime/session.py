@@ -37,12 +37,13 @@ from voice_call.call.actions import (
     TakeBack,
     TranscriptAdded,
 )
-from voice_call.call.events import CarrierEnded
+from voice_call.call.events import CarrierEnded, StreamClosed
 from voice_call.call.machine import CallMachine
 from voice_call.call.model import CallMode
 from voice_call.carriers.base import CallRef, DialOrder
 from voice_call.errors import CallOver, SpeechError, TranscriptTimeout
 from voice_call.reports.record import CallFacts
+from voice_call.reports.transcript import MomentKind
 from voice_call.runtime.agent import AgentTurn
 from voice_call.runtime.alarm import Alarm
 from voice_call.runtime.chronicle import Chronicle
@@ -243,7 +244,7 @@ class CallSession:
         Raises:
             CallOver: The call has ended, or is about to.
         """
-        if self.machine.ending is not None:
+        if self.machine.is_ending:
             raise CallOver("The call of this stream has ended.")
         return self._line.open_stream(started, link)
 
@@ -268,6 +269,8 @@ class CallSession:
             # What the other side has heard of us belongs into the transcript first.
             self._line.stop_speaking()
         self._carry_out(self.machine.receive(event, now=at))
+        if isinstance(event, StreamClosed) and not self.machine.is_ending:
+            self._chronicle.note(MomentKind.STREAM_LOST, at)
 
     def _tick(self) -> None:
         self._carry_out(self.machine.tick(self._clock.now()))
