@@ -172,6 +172,8 @@ def test_voice_before_the_deadline_continues_the_segment():
     line.voice(10.0, 11.0)
     assert line.put(11.4, VoiceBegan(at=11.4)) == []
     assert line.to(13.0) == []
+    line.interim(12.0, "A table")
+    assert line.to(12.9) == []
     line.put(13.0, VoiceEnded(at=13.0))
     line.to(13.5)
     assert line.final(13.7, "A table for two.") == [turn("A table for two.", 10, 13)]
@@ -264,6 +266,14 @@ def test_a_recogniser_that_never_answers_makes_no_turn():
     ]
 
 
+def test_words_that_come_after_the_end_of_a_segment_wait_for_the_final():
+    line = Line()
+    line.voice(10.0, 10.2)
+    line.to(10.7)
+    assert line.interim(10.8, "A table") == []
+    assert line.taker.next_deadline() == pytest.approx(15.7)
+
+
 def test_known_words_stand_in_for_a_final_that_never_comes():
     line = Line()
     line.voice(10.0, 11.0)
@@ -314,6 +324,14 @@ def test_a_final_in_mid_voice_begins_a_new_segment():
     ]
     line.put(13.0, VoiceEnded(at=13.0))
     assert line.final(13.2, "Two.", segment=2) == [turn("Two.", 12.0, 13.0, 2)]
+
+
+def test_a_segment_cut_from_voice_that_was_over_has_no_length():
+    line = Line()
+    line.put(10.0, VoiceBegan(at=10.0))
+    line.final(12.0, "One.")
+    line.put(12.1, VoiceEnded(at=11.9))
+    assert line.final(12.3, "Two.", segment=2)[-1] == turn("Two.", 12.0, 12.0, 2)
 
 
 def test_a_repeated_final_is_no_second_turn():
@@ -702,7 +720,8 @@ def test_with_barge_in_off_words_count_after_the_agent_has_finished():
     assert line.final(11.6, "No, wait.") == []
     assert line.agent_ends(15.0) == [BEGAN, turn("No, wait.", 10.0, 11.0)]
     assert line.taker.phase is TurnPhase.AWAITING_AGENT
-    assert line.agent_ends(15.1) == []
+    line.put(16.0, AgentSpeechBegan(utterance_id="u2"))
+    assert line.put(17.0, AgentSpeechFinished(utterance_id="u2")) == []
 
 
 def test_with_barge_in_off_a_backchannel_counts_never():

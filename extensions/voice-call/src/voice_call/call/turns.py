@@ -258,9 +258,11 @@ class TurnTaker:
         segment = self._current
         if self._voice_since is None or segment is None:
             return
-        self._voice_ended_at = segment.voice_ended_at = max(at, self._voice_since)
+        # A segment cut out of a longer voice may have begun after its acoustic end.
+        at = max(at, self._voice_since, segment.voice_began_at)
+        self._voice_ended_at = segment.voice_ended_at = at
         self._voice_since = self._check_at = None
-        self._endpoint_at = self._voice_ended_at + self._settings.endpoint_s
+        self._endpoint_at = at + self._settings.endpoint_s
         self._actions.append(RequestInterim(segment=segment.number))
 
     def _check_voice(self, now: float) -> None:
