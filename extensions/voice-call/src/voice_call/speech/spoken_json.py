@@ -69,7 +69,9 @@ class SpokenObject:
         self._quote = quote
         self._key = _KEY if is_bare else ""
         self._pending = ""
+        self._key_is_bare = False
         self._high_surrogate = 0
+        self._is_rejected = False
         self._state = _State.KEY
         self._steps = {
             _State.KEY: self._before_key,
@@ -104,7 +106,7 @@ class SpokenObject:
                 position = run.end()
             else:
                 self._step(text[position])
-                position += 1
+                position += not self._is_rejected
         return position
 
     def finish(self) -> None:
@@ -120,8 +122,10 @@ class SpokenObject:
     def _before_key(self, char: str) -> None:
         if char in _QUOTES:
             self._key, self._quote, self._state = "", char, _State.QUOTED_KEY
+            self._key_is_bare = False
         elif char.isalpha() or char == "_":
             self._key, self._state = char, _State.BARE_KEY
+            self._key_is_bare = True
         elif not char.isspace() and char != ",":
             self._end_value(char)
 
@@ -142,7 +146,7 @@ class SpokenObject:
         if char == ":":
             self._state = _State.VALUE
         elif not char.isspace():
-            self._state = _State.OVER
+            self._reject()
 
     def _before_value(self, char: str) -> None:
         if char in _QUOTES:
@@ -175,7 +179,12 @@ class SpokenObject:
             self._stack.pop()
             self._state = _State.NEXT if self._stack else _State.OVER
         else:
-            self._state = _State.OVER
+            self._reject()
+
+    def _reject(self) -> None:
+        """Give up: this is no object, and the character belongs to what follows."""
+        self._state = _State.OVER
+        self._is_rejected = True
 
     # -- strings -----------------------------------------------------------------------
 
@@ -238,6 +247,10 @@ class SpokenObject:
         """Tell a closing quote from one that the model forgot to escape."""
         if char in "}]`" or (not self._stack and char == "\n"):
             self._close_string()
+            if self._stack:
+                self._after_value(char)
+        elif char == "," and self._stack[-1:] == ["["]:
+            self._close_string()
             self._after_value(char)
         elif char == ",":
             self._pending, self._state = self._pending + char, _State.COMMA
@@ -247,7 +260,8 @@ class SpokenObject:
             self._reopen_string(char)
 
     def _after_comma(self, char: str) -> None:
-        if char in _QUOTES or char in "}]":
+        is_bare_key = self._key_is_bare and (char.isalpha() or char == "_")
+        if char in _QUOTES or char in "}]" or is_bare_key:
             self._close_string()
             self._after_value(",")
             if not self.is_over:
