@@ -141,5 +141,5 @@ def test_a_body_that_does_not_fit_is_corrupt(kind: str, body: str) -> None:
 
 
 def test_what_is_no_json_cannot_be_kept() -> None:
-    with pytest.raises(TypeError, match="cannot keep|unsupported|object"):
+    with pytest.raises(TypeError, match="cannot keep a object"):
         encode(CallerSpoke(utterance_id="u", text=object()))  # type: ignore[arg-type]

@@ -6,7 +6,8 @@ structured handlers, `record.event` (the constant message) and `record.fields`.
 
 Nothing secret gets through: values of fields named like secrets or like spoken words are
 dropped, and whatever looks like a phone number is masked down to its last four digits,
-in fields, in exception texts and in the call context alike.
+in fields, in exceptions given as fields and in the call context alike. Tracebacks are
+printed by the host as they are; the plugin's own errors never carry such things.
 """
 
 from __future__ import annotations

@@ -95,22 +95,18 @@ def _shown(key: str) -> str:
 
 
 def _known_keys(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
-    current: type[BaseModel] | None = model
+    current = model
     is_map = False
     for part in location:
         if is_map:  # the key of a map, such as a number in `numbers`
             is_map = False
             continue
-        if current is None:
-            return []
         annotation = next(
             (f.annotation for f in current.model_fields.values() if f.alias == part),
             None,
         )
         is_map = getattr(annotation, "__origin__", None) is dict
-        current = next(_models(annotation), None)
-    if current is None:
-        return []
+        current = next(_models(annotation), current)
     return [field.alias or name for name, field in current.model_fields.items()]
 
 

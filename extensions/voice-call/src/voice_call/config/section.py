@@ -42,6 +42,7 @@ class Section(BaseModel):
         strict=True,
         extra="forbid",
         frozen=True,
+        allow_inf_nan=False,
         alias_generator=to_camel,
         hide_input_in_errors=True,
     )
