@@ -1,7 +1,7 @@
 """`openclaw voicecall …`: commands parse, call the running Gateway, and print.
 
 Results are one JSON object on standard output; words for people go to standard error.
-The hosting program hands each command a client as `ctx.obj` (see `GatewayClient`), so
+The hosting program hands each command a client as `ctx.obj` (see `gateway_client`), so
 that nothing here opens a listening socket or knows the Gateway's protocol. Heavy modules
 are imported inside the commands that need them.
 """
@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["GatewayClient", "app"]
+    from voice_call.gateway_client import GatewayClient
+
+__all__ = ["app"]
 
 app = typer.Typer(
     name="voicecall",
@@ -42,30 +44,6 @@ MessageOption = Annotated[str, typer.Option("--message", "-m", help="What to say
 ModeOption = Annotated[
     str | None, typer.Option("--mode", help="notify or conversation.")
 ]
-
-
-class GatewayClient(Protocol):
-    """How a command reaches the running Gateway; the hosting program provides it.
-
-    Failures are exceptions with a stable `code` and a sentence; the host prints them
-    and chooses the exit code.
-    """
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The whole configuration."""
-        ...
-
-    @property
-    def state_dir(self) -> Path:
-        """Where state is kept."""
-        ...
-
-    def call(
-        self, method: str, params: Mapping[str, Any], *, timeout_s: float
-    ) -> Mapping[str, Any]:
-        """Call an RPC method and return its result."""
-        ...
 
 
 def _print(result: Mapping[str, Any]) -> None:

@@ -28,7 +28,7 @@ from voice_call.errors import VoiceCallError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from voice_call.cli import GatewayClient
+    from voice_call.gateway_client import GatewayClient
 
 __all__ = ["DemoFailed", "run_demo"]
 
