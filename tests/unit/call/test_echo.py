@@ -22,7 +22,7 @@ def memory() -> SpokenMemory:
     [
         ("hello this is Anna from the bakery", 1.0),
         ("How can I help you?", 1.0),
-        ("hello this is an a from the bakery", 0.75),
+        ("hello this is an a from the bakery", 0.71875),
         ("this is Anna from bakery", 0.95),
         ("", 0.0),
         ("no wait a moment", 0.0),

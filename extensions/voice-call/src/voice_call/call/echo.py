@@ -19,8 +19,8 @@ __all__ = ["SpokenMemory"]
 
 _UTTERANCES = 3
 """Remembered utterances: what plays now, a filler before it, and the one before."""
-_WORDS_PER_UTTERANCE = 200
-"""About eighty seconds of speech; bounds the work of one comparison."""
+_WORDS_PER_UTTERANCE = 120
+"""About fifty seconds of speech; bounds the work of one comparison."""
 _WORDS_COMPARED = 40
 """Of a long transcript only the end is compared."""
 _GAP_COST = 0.25
@@ -63,11 +63,13 @@ class SpokenMemory:
 def _matched(heard: Sequence[str], said: Sequence[str]) -> float:
     """Return the best local alignment's matches less its gaps (Smith-Waterman).
 
-    Words that were heard and not said cost nothing here: they lower the share.
+    Words that were never said are passed over: they only lower the share.
     """
-    best = 0.0
+    vocabulary = frozenset(said)
     before = [0.0] * (len(said) + 1)
     for word in heard:
+        if word not in vocabulary:
+            continue
         row = [0.0]
         for column, candidate in enumerate(said, start=1):
             score = max(
@@ -76,6 +78,5 @@ def _matched(heard: Sequence[str], said: Sequence[str]) -> float:
                 row[column - 1] - _GAP_COST,
             )
             row.append(score)
-            best = max(best, score)
         before = row
-    return best
+    return max(before)
