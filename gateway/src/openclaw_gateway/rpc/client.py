@@ -11,6 +11,7 @@ import os
 import socket
 import time
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -111,6 +112,7 @@ class GatewayClient:
     def __init__(self, address: Address, *, timeout_s: float = 10.0) -> None:
         self._address = address
         self._next_id = 0
+        self._resources = ExitStack()
         deadline = time.monotonic() + timeout_s
         self._socket = self._open(deadline)
         try:
@@ -134,7 +136,7 @@ class GatewayClient:
         """Hang up."""
         # No wait for the server's goodbye: commands end at once.
         self._socket.close_timeout = 0.2
-        self._socket.close()
+        self._resources.close()
 
     def call(
         self, method: str, params: Mapping[str, Any], *, timeout_s: float
@@ -186,12 +188,14 @@ class GatewayClient:
                 "start one with: openclaw gateway run"
             ) from error
         try:
-            return connect(
-                address.url,
-                sock=sock,
-                open_timeout=_left(deadline),
-                max_size=MAX_MESSAGE_BYTES,
-                compression=None,
+            return self._resources.enter_context(
+                connect(
+                    address.url,
+                    sock=sock,
+                    open_timeout=_left(deadline),
+                    max_size=MAX_MESSAGE_BYTES,
+                    compression=None,
+                )
             )
         except TimeoutError:
             sock.close()
