@@ -490,3 +490,78 @@ async def test_a_callee_can_be_set_for_a_number() -> None:
         await network.carrier.control.dial(order("+15550001111"))
         await network.wait_ended(ID)
         assert len(sink.events) == 1
+
+
+class StallingClock(VirtualClock):
+    """A clock that jumps, as if the process had stood still."""
+
+    def __init__(self) -> None:
+        self.stalled_s = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.stalled_s
+
+
+async def test_frames_that_are_far_too_late_are_skipped() -> None:
+    clock = StallingClock()
+    network, sink = SimulatedNetwork(clock), RecordingSink(clock)
+    network.connect(sink)
+    await network.carrier.control.dial(order())
+    stream = await sink.wait_stream()
+    await asyncio.sleep(1)
+    before = len(stream.events)
+    clock.stalled_s = 10.0
+    await asyncio.sleep(1)
+    assert 48 <= len(stream.events) - before <= 52
+    await network.close()
+
+
+async def test_frames_that_are_a_little_late_are_made_up_for() -> None:
+    clock = StallingClock()
+    network, sink = SimulatedNetwork(clock), RecordingSink(clock)
+    network.connect(sink)
+    await network.carrier.control.dial(order())
+    stream = await sink.wait_stream()
+    await asyncio.sleep(1)
+    before = len(stream.events)
+    clock.stalled_s = 0.4
+    await asyncio.sleep(1)
+    assert 68 <= len(stream.events) - before <= 72
+    await network.close()
+
+
+async def test_old_calls_are_forgotten_in_the_end() -> None:
+    async with a_network() as (network, _):
+        for n in range(202):
+            key = await network.carrier.control.dial(
+                order("+15550100010", call_id=CallId(f"call {n}"))
+            )
+            await network.wait_ended(key)
+        with pytest.raises(UnknownCall):
+            network.heard(CarrierCallId("mock-call 0"))
+        assert network.heard(CarrierCallId("mock-call 201")) == []
+        await network.wait_ended(CarrierCallId("mock-call 201"))
+
+
+async def test_a_stream_may_be_closed_twice() -> None:
+    async with a_network() as (network, sink):
+        await network.carrier.control.dial(order())
+        stream = await sink.wait_stream()
+        stream.link.send(SendAudio(payload=b"\x10" * 320))
+        stream.link.send(SendMark(name="goodbye"))
+        await sink.wait_until(lambda: stream.marks == ["goodbye"])
+        stream.link.close()
+        stream.link.close()
+        await network.wait_ended(ID)
+        assert stream.is_stopped
+
+
+async def test_audio_beyond_the_buffer_is_lost() -> None:
+    async with a_network(settings=SimulatedSettings(buffer_s=0.1)) as (network, sink):
+        await network.carrier.control.dial(order())
+        stream = await sink.wait_stream()
+        stream.link.send(SendAudio(payload=b"\x10" * 8000))
+        await asyncio.sleep(1)
+        assert network.heard_audio(ID).count(b"\x10") == 800
+        await network.carrier.control.hang_up(REF)
+        await network.wait_ended(ID)
