@@ -170,6 +170,7 @@ class _ScriptedRecognition:
         self._report: Report | None = report
         self._segment = 0
         self._text: str | None = None
+        self._answers: deque[Transcript | RecognitionFailed] = deque()
         self.heard_s = 0.0
 
     def push(self, audio: bytes) -> None:
@@ -213,9 +214,11 @@ class _ScriptedRecognition:
 
     def _later(self, message: Transcript | RecognitionFailed) -> None:
         loop = asyncio.get_running_loop()
-        loop.call_later(self._engine.delay_s, self._tell, message)
+        self._answers.append(message)
+        loop.call_later(self._engine.delay_s, self._tell)
 
-    def _tell(self, message: Transcript | RecognitionFailed) -> None:
+    def _tell(self) -> None:
+        message = self._answers.popleft()  # timers of one moment fire in any order
         if self._report is not None:
             self._report(message)
 

@@ -147,17 +147,17 @@ class _Number:
         self._room = 0  # what may still be added: below 10 after "twenty"
         self._is_open = False
 
-    def take(self, token: str) -> bool:
-        """Take a token if it belongs to the number."""
-        if token.isdecimal():
+    def take(self, word: str) -> bool:
+        """Take a word if it belongs to the number."""
+        if word.isdecimal():
             self._close()
-            self._digits += token
-        elif token in _SCALES:
-            self._scale(_SCALES[token])
-        elif token in _NUMBERS:
-            self._add(_NUMBERS[token])
+            self._digits += word
+        elif word in _SCALES:
+            self._scale(_SCALES[word])
+        elif word in _NUMBERS:
+            self._add(_NUMBERS[word])
         else:
-            return token == "and" and self._room >= 100  # noqa: PLR2004 - "hundred and …"
+            return word == "and" and self._room >= 100  # noqa: PLR2004 - "hundred and …"
         return True
 
     def take_digits(self) -> list[str]:

@@ -120,7 +120,7 @@ class _Speaker:
     def split(self, text: str) -> list[str]:
         """Return the sentences that the model speaks at once."""
         sentences: list[str] = self._hibari.split_sentences(text)
-        return sentences
+        return [sentence for sentence in sentences if any(map(str.isalnum, sentence))]
 
     def speak(self, sentence: str, style: _Style) -> bytes:
         """Return µ-law audio, empty if there is nothing to say."""
