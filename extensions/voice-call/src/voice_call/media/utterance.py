@@ -200,8 +200,6 @@ class Utterance:
 
     def rewind(self) -> None:
         """Go back to where speech can go on: a bit before what was heard last."""
-        if not self.has_started:
-            return
         if not (self.is_finished and self._heard >= self._length):
             self.sent = self._resume_point()
         self.is_end_marked = False
