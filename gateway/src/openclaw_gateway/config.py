@@ -182,8 +182,11 @@ def _parse(text: str, path: Path) -> Any:
         what = str(error.args[0]) if error.args else "syntax error"
         found = _POSITION.search(what)
         offset = int(found.group(1)) if found else 0
-        if isinstance(error, pyjson5.Json5IllegalCharacter):
-            offset -= 1  # that one counts the character itself
+        if isinstance(error, pyjson5.Json5ExtraData):
+            rest = text[offset:]
+            offset += len(rest) - len(rest.lstrip())  # counted before the white space
+        else:
+            offset -= 1  # counted from one
         before = text[: max(offset, 0)]
         line = before.count("\n") + 1
         column = len(before) - (before.rfind("\n") + 1) + 1
@@ -235,7 +238,8 @@ def _port(config: Config, env: Mapping[str, str]) -> int:
         return DEFAULT_PORT
     if isinstance(value, str) and value.isdecimal():
         value = int(value)
-    if isinstance(value, int | float) and value == int(value) and 0 <= value <= 65535:  # noqa: PLR2004 - TCP's range
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and value == int(value) and 0 <= value <= 65535:  # noqa: PLR2004 - TCP's range
         return int(value)
     raise ConfigInvalid("must be a port number, 0 to 65535.", key_path=key_path)
 

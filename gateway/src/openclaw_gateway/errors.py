@@ -146,9 +146,18 @@ class NotYet(GatewayError):
 
 
 class PluginDown(GatewayError):
-    """Raised when a method is called whose plugin failed to start."""
+    """Raised when a method is called whose plugin failed to start.
+
+    Attributes:
+        code: The plugin's own stable code for what is wrong, where it gave one.
+    """
 
     code = "plugin_failed"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code  # type: ignore[misc]  # one failure, the plugin's own name for it
 
 
 class AgentFailed(GatewayError):

@@ -7,7 +7,6 @@ network and no key, and says so when asked. Messages that it takes are appended 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from dataclasses import asdict
@@ -50,7 +49,7 @@ class Receptionist:
         at = WallTime(weekday=local.weekday(), hour=local.hour, minute=local.minute)
         reply = answer(_restore(turn.memory), turn.message, at=at)
         if reply.message is not None:
-            await asyncio.to_thread(self._store, reply.message, turn, local.isoformat())
+            self._store(reply.message, turn, local.isoformat())
         yield Remember(memory=asdict(reply.state))
         words = reply.text.split(" ")
         for index, word in enumerate(words):

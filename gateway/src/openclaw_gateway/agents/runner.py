@@ -75,9 +75,7 @@ class AgentRunner:
         session = self._sessions.load(_text(request, "sessionKey"))
         agent, turn = self._prepare(request, session)
         timeout_s = _seconds(request, "timeoutS")
-        await asyncio.to_thread(
-            self._sessions.add_user, session, turn.message, now=turn.now
-        )
+        self._sessions.add_user(session, turn.message, now=turn.now)
         spoken = _Spoken()
         try:
             async with contextlib.aclosing(

@@ -51,6 +51,7 @@ class _Resident:
     name: str
     state: PluginState
     error: str | None = None
+    error_code: str = PluginDown.code
     services: list[ServiceSpec] = field(default_factory=list)
     started: list[ServiceSpec] = field(default_factory=list)
 
@@ -227,9 +228,18 @@ class PluginHost:
             await _stop(resident, self._start_limit_s)
             _fail(resident, f"did not start within {self._start_limit_s:g} seconds.")
         except Exception as error:  # noqa: BLE001 - contained: logged and named
-            _log.exception("plugin failed to start", plugin=resident.id)
+            code = getattr(error, "code", None)
+            # A fault with a code was foreseen: its sentence says all there is to say.
+            _log.error(
+                "plugin failed to start",
+                plugin=resident.id,
+                error=_sentence(error),
+                exc_info=None if isinstance(code, str) else error,
+            )
             await _stop(resident, self._start_limit_s)
             _fail(resident, f"did not start: {_sentence(error)}")
+            if isinstance(code, str):
+                resident.error_code = code
         else:
             resident.state = PluginState.RUNNING
 
@@ -254,7 +264,9 @@ def _check_running(resident: _Resident) -> None:
         case PluginState.REGISTERED:
             raise NotYet(f"The plugin {resident.id} is starting; try again shortly.")
         case PluginState.FAILED:
-            raise PluginDown(f"The plugin {resident.id} {resident.error}")
+            raise PluginDown(
+                f"The plugin {resident.id} {resident.error}", code=resident.error_code
+            )
         case PluginState.DISABLED | PluginState.STOPPED:
             raise PluginDown(f"The plugin {resident.id} is not running.")
 

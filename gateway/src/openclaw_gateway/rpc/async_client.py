@@ -8,7 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Self
 
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from openclaw_gateway.errors import GatewayDown, GatewayTimeout, ProtocolViolated
 from openclaw_gateway.rpc.client import (
@@ -119,7 +119,7 @@ class AsyncGatewayClient:
                 max_size=MAX_MESSAGE_BYTES,
                 open_timeout=None,
             )
-        except InvalidHandshake as error:
+        except (WebSocketException, EOFError) as error:
             raise ProtocolViolated(
                 f"What listens at {address.url} is no Gateway."
             ) from error

@@ -172,7 +172,7 @@ class GatewayClient:
 
     def _open(self, deadline: float) -> ClientConnection:
         # Imported here: `--help` and errors in arguments need no WebSocket.
-        from websockets.exceptions import InvalidHandshake  # noqa: PLC0415
+        from websockets.exceptions import WebSocketException  # noqa: PLC0415
         from websockets.sync.client import connect  # noqa: PLC0415
 
         address = self._address
@@ -200,7 +200,7 @@ class GatewayClient:
         except TimeoutError:
             sock.close()
             raise self._late("the handshake") from None
-        except (InvalidHandshake, EOFError, OSError) as error:
+        except (WebSocketException, EOFError, OSError) as error:
             sock.close()
             raise ProtocolViolated(
                 f"What listens at {address.url} is no Gateway."
