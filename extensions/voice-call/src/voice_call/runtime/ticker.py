@@ -25,6 +25,7 @@ __all__ = ["Ticker"]
 
 _log = get_logger(__name__)
 
+_AT_ONCE = 0.0
 _EARLY_S = 5e-6
 """A timer this early counts as on time: the rounding between two clocks."""
 
@@ -54,7 +55,7 @@ class Ticker:
         if self._is_closed:
             return
         now = self._clock.now()
-        self._dues[due] = now
+        self._dues[due] = _AT_ONCE
         if now < self._armed_for:
             self._arm(now, now)
 
@@ -73,8 +74,11 @@ class Ticker:
         self._timer = None
         self._armed_for = math.inf
         now = self._clock.now()
+        # A tick that is a little late runs what it would have run on time, so that
+        # lateness does not move sendings from one tick to another.
+        until = self._grid_time(self._ticks_until(now)) + _EARLY_S
         for due, at in tuple(self._dues.items()):
-            if at <= now + _EARLY_S and due in self._dues:
+            if at <= until and due in self._dues:
                 self._run(due, now)
         if self._dues:
             now = self._clock.now()
@@ -94,9 +98,13 @@ class Ticker:
 
     def _next_tick(self, at: float, now: float) -> float:
         """Return the first tick that is not before `at` and lies in the future."""
-        soonest = math.floor((now + _EARLY_S - self._origin) / self._period_s) + 1
         tick = math.ceil((at - _EARLY_S - self._origin) / self._period_s)
-        tick = max(tick, soonest)
+        return self._grid_time(max(tick, self._ticks_until(now) + 1))
+
+    def _ticks_until(self, now: float) -> int:
+        return math.floor((now + _EARLY_S - self._origin) / self._period_s)
+
+    def _grid_time(self, tick: int) -> float:
         return self._origin + tick * self._period_s
 
     def _arm(self, at: float, now: float) -> None:
