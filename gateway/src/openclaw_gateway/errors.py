@@ -157,7 +157,7 @@ class PluginDown(GatewayError):
     def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)
         if code is not None:
-            self.code = code  # type: ignore[misc]  # one failure, the plugin's own name for it
+            self.code = code
 
 
 class AgentFailed(GatewayError):

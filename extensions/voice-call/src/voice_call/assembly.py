@@ -6,8 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-import structlog
-
+from voice_call.call.endpointing import rules_for
 from voice_call.call.model import CallId, CallMode
 from voice_call.call.policy import InboundPolicy, InboundRules, OutboundRules
 from voice_call.call.setup import CallLimits
@@ -21,6 +20,7 @@ from voice_call.clock import SystemClock
 from voice_call.config import KEY_PATH
 from voice_call.errors import ConfigError
 from voice_call.host import HostAgent
+from voice_call.log import get_logger
 from voice_call.media.vad import VoiceGateSettings
 from voice_call.operations import CallOperations
 from voice_call.registry import (
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VoiceCallRuntime"]
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _MOCK_FROM_NUMBER = "+15550000000"
 _GREETING = "Hello! How can I help you today?"
@@ -238,6 +238,7 @@ def _turn_settings(config: VoiceCallConfig) -> TurnSettings:
         barge_in_min_duration_s=turns.barge_in.min_duration_ms / 1000,
         barge_in_min_words=turns.barge_in.min_words,
         false_interruption_s=turns.barge_in.false_interruption_ms / 1000,
+        text_rules=rules_for(config.language),
         backchannels=(
             defaults.backchannels if backchannels is None else frozenset(backchannels)
         ),

@@ -36,6 +36,7 @@ _DEMO_NUMBER = next(each.number for each in MAGIC_NUMBERS if each.persona == "de
 _TURNS_EACH_WAY = 3
 _START_LIMIT_S = 60.0
 _CALL_LIMIT_S = 150.0
+_NOT_YET = ("gateway_down", "plugin_starting")
 _POLL_S = 0.15
 _RPC_TIMEOUT_S = 10.0
 _OPENING = "Hello, this is the receptionist of the demo office. How can I help you?"
@@ -148,7 +149,7 @@ def _wait_until_ready(
         try:
             client.call("voicecall.status", {}, timeout_s=_RPC_TIMEOUT_S)
         except Exception as fault:
-            if getattr(fault, "code", None) != "gateway_down":
+            if getattr(fault, "code", None) not in _NOT_YET:
                 raise DemoFailed(f"{fault} See {out / 'gateway.log'}.") from fault
             _pause()
         else:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import structlog
-
 from voice_call.errors import VoiceCallError
+from voice_call.log import get_logger
 from voice_call.rpc import register_methods
 from voice_call.tool import register_tool
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PluginDisabled", "VoiceCallPlugin", "plugin"]
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class PluginDisabled(VoiceCallError):

@@ -10,9 +10,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import structlog
-
 from voice_call.call.model import Speaker
+from voice_call.log import get_logger
 from voice_call.reports.latency import TurnLatency
 from voice_call.reports.timeline import render_svg
 from voice_call.reports.transcript import (
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Chronicle"]
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Chronicle:

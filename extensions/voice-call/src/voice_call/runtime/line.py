@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, assert_never
 
-import structlog
-
 from voice_call.call.events import (
     AgentReplied,
     AgentSpeechEnded,
@@ -29,6 +27,7 @@ from voice_call.carriers.base import (
     StreamStarted,
     StreamStopped,
 )
+from voice_call.log import get_logger
 from voice_call.reports.transcript import MomentKind
 from voice_call.runtime.ears import Ears
 from voice_call.runtime.mouth import Mouth
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Line"]
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Line:

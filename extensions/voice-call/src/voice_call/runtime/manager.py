@@ -12,8 +12,6 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
-import structlog
-
 from voice_call.call.actions import End, Ignored
 from voice_call.call.events import (
     Answered,
@@ -51,6 +49,7 @@ from voice_call.errors import (
     ShuttingDown,
     UnknownCall,
 )
+from voice_call.log import get_logger
 from voice_call.phone_numbers import mask, parse_e164
 from voice_call.runtime.journal_codec import CallOpened
 from voice_call.runtime.recovery import RebuiltCall, pack_setup, rebuild
@@ -69,7 +68,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CallManager", "ManagerSettings", "PlaceOrder", "check_message"]
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 MAX_MESSAGE_CHARACTERS = 20_000
 """About twenty minutes of speech; more is a mistake rather than a message."""

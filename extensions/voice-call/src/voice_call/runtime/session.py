@@ -15,8 +15,6 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Protocol, assert_never
 
-import structlog
-
 from voice_call.call.actions import (
     AnswerCall,
     Ask,
@@ -42,6 +40,7 @@ from voice_call.call.machine import CallMachine
 from voice_call.call.model import CallMode
 from voice_call.carriers.base import CallRef, DialOrder
 from voice_call.errors import CallOver, SpeechError, TranscriptTimeout
+from voice_call.log import get_logger
 from voice_call.reports.record import CallFacts
 from voice_call.reports.transcript import MomentKind
 from voice_call.runtime.agent import AgentTurn
@@ -64,7 +63,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CallOwner", "CallSession"]
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class CallOwner(Protocol):

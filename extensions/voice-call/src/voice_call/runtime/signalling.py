@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
 from voice_call.call.events import Dialed, DialFailed, HangupFailed
 from voice_call.errors import CarrierError, CarrierUnreachable
+from voice_call.log import get_logger
 
 if TYPE_CHECKING:
     from voice_call.call.actions import RejectCall
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EventReceiver", "Signalling"]
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class EventReceiver(Protocol):
