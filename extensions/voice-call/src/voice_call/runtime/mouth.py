@@ -104,7 +104,6 @@ class Mouth:
         self._link: MediaLink | None = None
         self._utterances: dict[str, _Utterance] = {}
         self._sent_until = 0.0
-        self._is_ticking = False
 
     # -- the line ----------------------------------------------------------------------
 
@@ -279,16 +278,13 @@ class Mouth:
     # -- playout -----------------------------------------------------------------------
 
     def _keep_ticking(self) -> None:
-        if not self._is_ticking and self._playout.next_due() is not None:
-            self._is_ticking = True
+        if self._playout.next_due() is not None:
             self._ticker.add(self._tick)
 
     def _tick(self, now: float) -> float | None:
         """Move the playout on; called by the ticker while there is something to do."""
         self._carry_out(self._playout.advance(now))
-        due = self._playout.next_due()
-        self._is_ticking = due is not None
-        return due
+        return self._playout.next_due()
 
     def _carry_out(self, steps: Iterable[PlayoutStep]) -> None:
         for step in steps:
