@@ -174,3 +174,68 @@ def test_without_a_gateway_commands_say_so(machine):
     assert {"id": "voice-call", "source": "openclaw-voice-call"}.items() <= (
         next(p for p in plugins if p["id"] == "voice-call").items()
     )
+
+
+PLUGIN = """
+import asyncio, sys
+
+class Sluggish:
+    id = "sluggish"
+    name = "Sluggish"
+
+    def register(self, api):
+        api.register_service("sluggish", self.start, self.stop)
+
+    async def start(self):
+        pass
+
+    async def stop(self, limit_s):
+        print(f"draining {limit_s:g}", flush=True)
+        await asyncio.sleep(limit_s)
+        print("drained", flush=True)
+
+plugin = Sluggish()
+"""
+
+
+@pytest.fixture
+def sluggish(machine):
+    """The machine with a plugin that takes as long to stop as it may."""
+    site = machine.home / "site"
+    info = site / "sluggish-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "sluggish.py").write_text(PLUGIN, encoding="utf-8")
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: sluggish\nVersion: 1.0\n"
+    )
+    (info / "entry_points.txt").write_text(
+        "[openclaw.plugins]\nsluggish = sluggish:plugin\nbroken = no_such_module:p\n"
+    )
+    machine.environ["PYTHONPATH"] = str(site)
+    machine.write_config("{plugins: {entries: {'voice-call': {enabled: false}}}}")
+    return machine
+
+
+def test_services_may_drain(sluggish):
+    gateway = sluggish.start("--drain", "0.5")
+    gateway.terminate()
+    assert gateway.wait(10) == 0
+    assert gateway.stdout.read() == "draining 0.5\ndrained\n"
+
+
+def test_a_second_signal_waits_no_longer(sluggish):
+    gateway = sluggish.start("--drain", "60")
+    gateway.terminate()
+    assert gateway.stdout.readline() == "draining 60\n"
+    gateway.terminate()
+    assert gateway.wait(10) == 1
+    assert gateway.stdout.read() == ""
+
+
+def test_a_plugin_that_cannot_be_loaded_is_named(sluggish):
+    sluggish.start()
+    status = json.loads(sluggish.run("gateway", "status").stdout)
+    states = {plugin["id"]: plugin for plugin in status["plugins"]}
+    assert states["sluggish"]["state"] == "running"
+    assert states["broken"]["state"] == "failed"
+    assert "No module named 'no_such_module'" in states["broken"]["error"]

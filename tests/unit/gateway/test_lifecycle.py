@@ -216,22 +216,49 @@ async def test_an_error_without_words_is_named_by_its_class(house):
 
 
 async def test_a_plugin_that_never_starts_is_given_up(house):
-    house.register(Tape(start=asyncio.Event().wait))
+    house.register(Tape(start=hang))
     with structlog.testing.capture_logs():
         await house.host.start()
-    assert house.states["tape"] == ("failed", "did not start within 5 seconds.")
+    error = "did not start: tape-2 was not ready within 5 seconds."
+    assert house.states["tape"] == ("failed", error)
 
 
-@pytest.mark.parametrize("stop", [raises(OSError("no")), asyncio.Event().wait])
+async def test_a_timeout_of_the_plugins_own_is_told_as_it_is(house):
+    house.register(Tape(start=raises(TimeoutError("the carrier was late"))))
+    with structlog.testing.capture_logs():
+        await house.host.start()
+    assert house.states["tape"] == ("failed", "did not start: the carrier was late")
+
+
+class Foreseen(Exception):
+    """Has the shape that plugins' errors have."""
+
+    code = "config_invalid"
+    is_request_fault = False
+
+
+async def test_a_failure_with_a_code_keeps_it_and_is_logged_without_a_trace(house):
+    house.register(Tape(start=raises(Foreseen("speech.tts: no such engine."))))
+    with structlog.testing.capture_logs() as logs:
+        await house.host.start()
+    assert logs[0]["exc_info"] is None
+    with pytest.raises(PluginDown) as caught:
+        await house.call("tape.echo")
+    assert caught.value.code == "config_invalid"
+
+
+async def hang():
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("stop", [raises(OSError("no")), hang])
 async def test_a_service_that_does_not_stop_holds_nobody_up(house, stop):
-    tape = Tape(stop=None)
-    house.register(tape)
+    house.register(Tape(stop=stop))
     await house.host.start()
-    tape._stop = stop if not hasattr(stop, "__self__") else asyncio.Event().wait
     with structlog.testing.capture_logs() as logs:
         await house.host.stop(limit_s=2)
     assert [line["service"] for line in logs] == ["tape-2", "tape-1"]
-    assert house.states["tape"][0] == "stopped"
+    assert house.states["tape"] == ("stopped", None)
 
 
 async def test_what_a_plugin_says_reaches_the_clients(house):

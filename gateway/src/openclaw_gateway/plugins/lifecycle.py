@@ -220,13 +220,8 @@ class PluginHost:
     async def _start(self, resident: _Resident) -> None:
         try:
             for service in resident.services:
-                async with asyncio.timeout(self._start_limit_s):
-                    await service.start()
+                await self._start_service(service)
                 resident.started.append(service)
-        except TimeoutError:
-            _log.error("plugin did not start in time", plugin=resident.id)
-            await _stop(resident, self._start_limit_s)
-            _fail(resident, f"did not start within {self._start_limit_s:g} seconds.")
         except Exception as error:  # noqa: BLE001 - contained: logged and named
             code = getattr(error, "code", None)
             # A fault with a code was foreseen: its sentence says all there is to say.
@@ -242,6 +237,18 @@ class PluginHost:
                 resident.error_code = code
         else:
             resident.state = PluginState.RUNNING
+
+    async def _start_service(self, service: ServiceSpec) -> None:
+        limit = asyncio.timeout(self._start_limit_s)
+        try:
+            async with limit:
+                await service.start()
+        except TimeoutError as error:
+            if not limit.expired():
+                raise  # the service's own
+            raise PluginDown(
+                f"{service.name} was not ready within {self._start_limit_s:g} seconds."
+            ) from error
 
 
 async def _stop(resident: _Resident, limit_s: float) -> None:
