@@ -164,7 +164,7 @@ def test_every_behaviour_has_a_magic_number_of_the_block() -> None:
 
 def test_the_demo_callee_takes_turns_interrupts_once_and_hangs_up() -> None:
     lines = [step for step in DEMO_CALLEE.script if isinstance(step, Say)]
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert sum(line.barge_in_after_s is not None for line in lines) == 1
     assert not any(character.isdigit() for line in lines for character in line.text)
     assert DEMO_CALLEE.script[-1] == HangUp()

@@ -101,7 +101,8 @@ DEMO_CALLEE = Persona(
         Say(text="Please take a message for Anna."),
         Say(text="The garden is ready, and she can come any day."),
         Say(text="Sorry, could you repeat that, please?", barge_in_after_s=1.2),
-        Say(text="Thank you very much. Goodbye."),
+        Say(text="Yes, that is right."),
+        Say(text="No, thank you very much. Goodbye."),
         HangUp(),
     ),
 )
