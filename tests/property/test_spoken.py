@@ -107,12 +107,11 @@ def test_plain_words_in_json_are_all_spoken(words):
 
 @given(text=REPLIES, cuts=st.lists(st.integers(min_value=0, max_value=10_000)))
 def test_sentences_lose_nothing(text, cuts):
-    """The pieces are the text, but for white space and a tail without words."""
+    """The pieces have every letter and digit of the text, in order."""
     pieces = split(*portions_of(text, cuts))
-    joined = re.sub(r"\s", "", "".join(pieces))
-    expected = re.sub(r"\s", "", text)
-    assert expected.startswith(joined)
-    assert not any(map(str.isalnum, expected[len(joined) :]))
+    joined = "".join(pieces)
+    assert list(filter(str.isalnum, joined)) == list(filter(str.isalnum, text))
+    assert re.sub(r"\s", "", pieces[0] if pieces else "") in re.sub(r"\s", "", text)
 
 
 @given(text=REPLIES, cuts=st.lists(st.integers(min_value=0, max_value=10_000)))

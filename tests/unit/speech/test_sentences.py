@@ -90,6 +90,11 @@ def test_a_run_without_spaces_is_cut_anyway():
     assert [len(piece) for piece in split("x" * 450)] == [200, 200, 50]
 
 
+def test_a_run_without_words_is_dropped():
+    """A drawn line has nothing to speak."""
+    assert split("-" * 400 + "\nHello.") == ["Hello."]
+
+
 def test_a_hundred_thousand_characters():
     """Very long texts are cut in one go."""
     pieces = split("word, and more words here. " * 4000)

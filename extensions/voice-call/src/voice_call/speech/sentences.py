@@ -99,8 +99,8 @@ _SOMETIMES_LAST = frozenset(
 class SentenceSplitter:
     """Takes text in portions and gives back whole pieces of it.
 
-    The pieces, joined, are the text but for white space and for a tail without any
-    letter or digit, which nobody could speak.
+    The pieces, joined, are the text but for white space, and for a tail or a very long
+    run without any letter or digit, which nobody could speak.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class SentenceSplitter:
         while end := self._find_end():
             piece = self._buffer[:end].strip()
             self._buffer = self._buffer[end:].lstrip()
-            if piece:
+            if _has_words(piece):
                 pieces.append(piece)
                 self._is_first = False
         return pieces

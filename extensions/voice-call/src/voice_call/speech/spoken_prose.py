@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from enum import Enum, auto
+from typing import assert_never
 
 __all__ = ["Prose", "strip_markup"]
 
@@ -128,6 +129,8 @@ class Prose:
                     released = strip_markup(_without_label(segment), is_line_start=True)
             case _Stage.OPENING:
                 released = " "
+            case _:
+                assert_never(self._stage)
         if ends_paragraph:
             self._stage = _Stage.OPENING
         self._has_spoken = self._has_spoken or not (not released or released.isspace())
