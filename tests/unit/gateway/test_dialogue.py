@@ -67,6 +67,8 @@ def test_it_greets(heard):
         "say that a gain please",
         "repeet that please",
         "pardon?",
+        "Sorry, what was that?",
+        "I didn't catch that.",
     ],
 )
 def test_it_repeats_itself(heard):
@@ -83,7 +85,15 @@ def test_it_has_nothing_to_repeat_at_first():
 
 @pytest.mark.parametrize(
     "heard",
-    ["Goodbye!", "good bye", "okay bye", "That's all, thanks.", "goodbuy", "hang up"],
+    [
+        "Goodbye!",
+        "good bye",
+        "okay bye",
+        "That's all, thanks.",
+        "goodbuy",
+        "hang up",
+        "That's it.",
+    ],
 )
 def test_goodbye_ends_the_call(heard):
     reply = last(heard)
@@ -171,6 +181,21 @@ def test_a_message_can_be_given_up(steps):
     reply = last(*steps, "forget it")
     assert reply.text == "All right, no message. What else can I do for you?"
     assert reply.state.stage is Stage.IDLE
+
+
+@pytest.mark.parametrize("heard", ["yup", "right", "that is right", "okay"])
+def test_there_are_many_ways_to_say_yes(heard):
+    assert last("a message", "Bo", "call home", heard).message is not None
+
+
+@pytest.mark.parametrize("steps", [("a message",), ("a message", "Bo")])
+def test_a_goodbye_is_no_message(steps):
+    assert last(*steps, "okay, goodbye").ends_call
+
+
+def test_a_message_may_have_a_goodbye_in_it():
+    text = last("a message", "Bo", "say bye to the neighbours from me").text
+    assert text.startswith("A message for Bo: bye to the neighbours from me.")
 
 
 @pytest.mark.parametrize(

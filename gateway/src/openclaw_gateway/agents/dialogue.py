@@ -110,6 +110,9 @@ _PHRASES: dict[_Topic, tuple[str, ...]] = {
         "pardon",
         "come again",
         "once more",
+        "once again",
+        "what was that",
+        "catch that",
     ),
     _Topic.CANCEL: ("never mind", "forget it", "cancel"),
     _Topic.GOODBYE: (
@@ -118,14 +121,16 @@ _PHRASES: dict[_Topic, tuple[str, ...]] = {
         "bye",
         "that's all",
         "that is all",
+        "that's it",
         "hang up",
         "see you later",
     ),
-    _Topic.TIME: ("what time", "the time", "what's the time", "how late is it"),
+    _Topic.TIME: ("what time", "the time", "how late is it"),
     _Topic.DAY: ("what day", "which day", "day is it", "day of the week"),
     _Topic.MESSAGE: ("message", "tell somebody", "write down", "leave a note"),
     _Topic.ABILITIES: (
         "what can you do",
+        "what else can you do",
         "how can you help",
         "can you help",
         "help me",
@@ -135,7 +140,7 @@ _PHRASES: dict[_Topic, tuple[str, ...]] = {
     ),
     _Topic.HELLO: ("hello", "hi", "hey", "good morning", "good evening"),
     _Topic.THANKS: ("thank you", "thanks"),
-    _Topic.YES: ("yes", "yeah", "yep", "correct", "that's right", "sure", "okay"),
+    _Topic.YES: ("yes", "yeah", "yep", "yup", "correct", "right", "sure", "okay"),
     _Topic.NO: ("no", "nope", "wrong", "not right", "nothing"),
 }
 """In the order in which they win where several match."""
@@ -188,6 +193,8 @@ def answer(state: State, heard: str, *, at: WallTime) -> Reply:
     match state.stage:
         case Stage.RECIPIENT | Stage.WORDS if topic is _Topic.CANCEL:
             reply = _say(State(), "All right, no message. What else can I do for you?")
+        case Stage.RECIPIENT | Stage.WORDS if _is_farewell(topic, heard):
+            reply = _goodbye()
         case Stage.RECIPIENT:
             reply = _take_recipient(state, heard)
         case Stage.WORDS:
@@ -251,6 +258,11 @@ def _answer_topic(topic: _Topic | None, heard: str, at: WallTime) -> Reply:
                 "I did not understand that. "
                 "I can tell the time, or take a message. Which one would you like?",
             )
+
+
+def _is_farewell(topic: _Topic | None, heard: str) -> bool:
+    """Tell a goodbye from a message that has one in it."""
+    return topic is _Topic.GOODBYE and len(heard.split()) <= 3  # noqa: PLR2004 - "okay, good bye"
 
 
 def _begin_message(heard: str) -> Reply:
