@@ -207,7 +207,7 @@ _BOXES: dict[CallPhase, tuple[int, int, int, int, str, str, str]] = {
         60,
         110,
         200,
-        92,
+        76,
         "#eff6ff",
         "#3b82f6",
         "inbound, not yet taken",
@@ -216,17 +216,17 @@ _BOXES: dict[CallPhase, tuple[int, int, int, int, str, str, str]] = {
         60,
         340,
         200,
-        92,
+        76,
         "#eff6ff",
         "#3b82f6",
         "outbound, at the carrier",
     ),
-    CallPhase.RINGING: (370, 340, 170, 92, "#eff6ff", "#3b82f6", "the phone rings"),
+    CallPhase.RINGING: (370, 340, 170, 76, "#eff6ff", "#3b82f6", "the phone rings"),
     CallPhase.ANSWERED: (
         500,
         150,
         250,
-        132,
+        154,
         "#ecfdf5",
         "#10b981",
         "both sides can speak",
@@ -235,7 +235,7 @@ _BOXES: dict[CallPhase, tuple[int, int, int, int, str, str, str]] = {
         930,
         150,
         210,
-        112,
+        116,
         "#fffbeb",
         "#f59e0b",
         "we have asked to hang up",
@@ -261,16 +261,16 @@ _ROUTES: dict[tuple[CallPhase, CallPhase], tuple[tuple[Point, ...], Point]] = {
         ((160, 340), (160, 240), (500, 240)),
         (178, 231),
     ),
-    (CallPhase.DIALING, CallPhase.RINGING): (((260, 386), (370, 386)), (284, 377)),
+    (CallPhase.DIALING, CallPhase.RINGING): (((260, 378), (370, 378)), (284, 369)),
     (CallPhase.RINGING, CallPhase.ANSWERED): (
-        ((540, 386), (625, 386), (625, 282)),
-        (638, 330),
+        ((540, 378), (625, 378), (625, 304)),
+        (638, 346),
     ),
     (CallPhase.DIALING, CallPhase.ENDED): (
-        ((160, 432), (160, 500), (1035, 500), (1035, 446)),
+        ((160, 416), (160, 500), (1035, 500), (1035, 446)),
         (178, 491),
     ),
-    (CallPhase.ENDING, CallPhase.ENDED): (((1000, 262), (1000, 370)), (888, 300)),
+    (CallPhase.ENDING, CallPhase.ENDED): (((1000, 266), (1000, 370)), (888, 300)),
 }
 
 
@@ -375,7 +375,7 @@ def svg() -> str:
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" rx="16" fill="#ffffff"/>',
         _text((30, 42), "title", title),
         (
-            '<rect x="30" y="66" width="760" height="398" rx="20" fill="#f8fafc" '
+            '<rect x="30" y="66" width="760" height="386" rx="20" fill="#f8fafc" '
             'stroke="#cbd5e1" stroke-width="1.5"/>'
         ),
         _text((50, 92), "role", "the call lives"),
@@ -383,7 +383,7 @@ def svg() -> str:
         _text((806, 154), "wish halo", *wishes),
         _line(((790, 408), (930, 408)), "edge", "arrow"),
         _text((808, 399), "event halo", ", ".join(events_that_end_any_live_call())),
-        _line(((1075, 262), (1075, 370)), "ours", "ours"),
+        _line(((1075, 266), (1075, 370)), "ours", "ours"),
         _text((1088, 305), "wish halo", "never", "confirmed"),
         *_edges(),
         *(_box(phase) for phase in CallPhase),
