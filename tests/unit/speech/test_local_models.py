@@ -65,15 +65,15 @@ def test_an_intact_model_is_read():
     assert read_model(model("voice_call")) == b""
 
 
-def test_an_unreadable_model_says_so(tmp_path, monkeypatch):
-    """A file without permission is an error of its own."""
-    package = tmp_path / "voice_model_without_permission"
+def test_a_folder_is_not_a_model(tmp_path, monkeypatch):
+    """Only a file counts as the model."""
+    package = tmp_path / "voice_model_that_is_a_folder"
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "py.typed").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(EngineMissing):
-        read_model(model("voice_model_without_permission"))
+        read_model(model("voice_model_that_is_a_folder"))
 
 
 def test_importing_the_engines_costs_nothing():
