@@ -35,11 +35,17 @@ __all__ = [
     "CarrierSink",
     "CarrierStatus",
     "ClearAudio",
+    "ConnectStream",
     "DialOrder",
+    "EndCall",
+    "GatherSpeech",
     "HttpRequest",
     "HttpResponse",
+    "KeepWaiting",
     "MediaLink",
     "MediaListener",
+    "PlanStep",
+    "SayText",
     "SendAudio",
     "SendMark",
     "StreamAudio",
@@ -230,6 +236,65 @@ class CarrierNotice:
     to: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectStream:
+    """Open a media stream in both directions, and stay on it.
+
+    Attributes:
+        url: Where to, `wss://…` without a query (Twilio drops queries).
+        token: Single-use secret that the stream must present when it starts.
+    """
+
+    url: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SayText:
+    """Say something with the carrier's own voice.
+
+    Attributes:
+        text: Word for word; the codec escapes it.
+        voice: The carrier's name for a voice, None for its default.
+        language: BCP 47 tag.
+    """
+
+    text: str
+    voice: str | None
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatherSpeech:
+    """Listen with the carrier's own recogniser, and report what was said.
+
+    Attributes:
+        turn_token: Comes back with the answer, so that a late one can be told.
+        url: Where the answer is reported to.
+        language: BCP 47 tag.
+    """
+
+    turn_token: str
+    url: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepWaiting:
+    """Keep the call as it is; never a document that ends a live call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndCall:
+    """Hang up, or refuse a call that is not answered yet."""
+
+    is_refusal: bool = False
+
+
+PlanStep = ConnectStream | SayText | GatherSpeech | KeepWaiting | EndCall
+"""One step of what a carrier is told in answer to a webhook."""
+
+
 class WebhookCodec(Protocol):
     """The pure half of a carrier's HTTP side."""
 
@@ -244,6 +309,15 @@ class WebhookCodec(Protocol):
 
     def decode(self, request: HttpRequest, *, request_key: str) -> list[CarrierNotice]:
         """Return what the request reports; raises `RemoteProtocolError`."""
+        ...
+
+    def respond(
+        self, request: HttpRequest, steps: tuple[PlanStep, ...]
+    ) -> HttpResponse:
+        """Return the answer that makes the carrier take these steps.
+
+        Without steps the answer only acknowledges: it acts on no call.
+        """
         ...
 
 

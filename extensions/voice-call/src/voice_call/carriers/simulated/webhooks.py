@@ -32,14 +32,14 @@ from voice_call.call.model import (
     EndCause,
     EndedBy,
 )
-from voice_call.carriers.base import CarrierNotice, Verdict
+from voice_call.carriers.base import CarrierNotice, HttpResponse, Verdict
 from voice_call.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from voice_call.call.events import CallEvent
-    from voice_call.carriers.base import HttpRequest
+    from voice_call.carriers.base import HttpRequest, PlanStep
 
 __all__ = ["SimulatedWebhooks"]
 
@@ -81,6 +81,12 @@ class SimulatedWebhooks:
                 entry = _Entry(fields=item, fallback_id=f"{request_key}#{position}")
                 notices += entry.notices()
         return notices
+
+    def respond(
+        self, request: HttpRequest, steps: tuple[PlanStep, ...]
+    ) -> HttpResponse:  # noqa: ARG002 - nobody reads a test's answer
+        """Acknowledge: the simulated network takes its orders in the process."""
+        return HttpResponse()
 
 
 def _entries(body: bytes) -> list[Any]:
