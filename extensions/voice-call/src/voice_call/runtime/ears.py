@@ -33,6 +33,7 @@ from voice_call.runtime.alarm import Alarm
 from voice_call.speech.base import RecognitionFailed, Transcript
 
 if TYPE_CHECKING:
+    from voice_call.call.model import StreamId
     from voice_call.call.turns import TurnAction, TurnInput, TurnSettings
     from voice_call.clock import Clock
     from voice_call.media.vad import VoiceGateSettings
@@ -94,11 +95,21 @@ class Hearing:
 
 
 class Ears:
-    """Listens to one call. All methods run on the event loop and never block."""
+    """Listens to one stream. All methods run on the event loop and never block.
+
+    A call that loses its stream gets new ears, which count segments from 1 again; so
+    the stream's id makes the id of an utterance unique within the call.
+    """
 
     def __init__(
-        self, hearing: Hearing, *, clock: Clock, listener: EarsListener
+        self,
+        hearing: Hearing,
+        *,
+        stream_id: StreamId,
+        clock: Clock,
+        listener: EarsListener,
     ) -> None:
+        self._stream_id = stream_id
         self._clock = clock
         self._listener = listener
         self._gate = VoiceGate(hearing.gate)
@@ -194,7 +205,7 @@ class Ears:
             case CallerTurnEnded():
                 self._listener.caller_turn_ended(
                     CallerSpoke(
-                        utterance_id=f"segment-{action.segment}",
+                        utterance_id=f"{self._stream_id}-segment-{action.segment}",
                         text=action.text,
                         confidence=action.confidence,
                         began_at=action.voice_began_at,

@@ -82,7 +82,12 @@ class Line:
         self._leave_stream()
         stream = _Stream(self, started.stream_id, link)
         self._stream = stream
-        self._ears = Ears(self._services.hearing, clock=self._clock, listener=self)
+        self._ears = Ears(
+            self._services.hearing,
+            stream_id=started.stream_id,
+            clock=self._clock,
+            listener=self,
+        )
         self._mouth.attach(link)
         self._chronicle.stream_opened(self._clock.now())
         self._report(StreamOpened(stream_id=started.stream_id))
@@ -103,8 +108,9 @@ class Line:
                 self._chronicle.note(MomentKind.KEY, self._clock.now(), event.digit)
                 self._report(DigitPressed(digit=event.digit))
             case StreamStopped():
-                self._leave_stream()
+                # First of all: nothing that is cut by it must be said again at once.
                 self._report(StreamClosed(stream_id=stream.stream_id))
+                self._leave_stream()
             case StreamStarted():
                 pass  # it is how the stream came here
             case _:

@@ -103,6 +103,7 @@ class Mouth:
         self._playout = Playout()
         self._link: MediaLink | None = None
         self._utterances: dict[str, _Utterance] = {}
+        self._playing: str | None = None
         self._sent_until = 0.0
 
     # -- the line ----------------------------------------------------------------------
@@ -174,17 +175,11 @@ class Mouth:
 
     def interrupt(self) -> None:
         """Fall silent for good: the other side has the floor."""
-        steps = self._playout.interrupt(self._clock.now())
-        for utterance in self._utterances.values():
-            utterance.outcome = SpeechOutcome.INTERRUPTED
-        self._carry_out(steps)
-        for utterance in tuple(self._utterances.values()):
-            self._end(utterance, SpeechOutcome.INTERRUPTED)
+        self._end_all(SpeechOutcome.INTERRUPTED)
 
     def stop(self) -> None:
         """Cancel everything."""
-        for utterance in tuple(self._utterances.values()):
-            self._end(utterance, SpeechOutcome.CANCELLED)
+        self._end_all(SpeechOutcome.CANCELLED)
 
     # -- utterances --------------------------------------------------------------------
 
@@ -256,13 +251,33 @@ class Mouth:
             self._carry_out(
                 self._playout.cancel(utterance.utterance_id, self._clock.now())
             )
-        if utterance.utterance_id in self._utterances:
+        if self._is_open(utterance):
             self._close(utterance)
+        if self._playing is None and self._playout.is_paused:
+            self.resume()  # the pause was about an utterance that is no more
         self._keep_ticking()
+
+    def _end_all(self, outcome: SpeechOutcome) -> None:
+        """End what there is; what is said because of that is not touched."""
+        ending = tuple(self._utterances.values())
+        steps = self._playout.interrupt(self._clock.now())
+        for utterance in ending:
+            utterance.outcome = outcome
+        self._carry_out(steps)
+        for utterance in ending:
+            if self._is_open(utterance):
+                self._close(utterance)
+        self._keep_ticking()
+
+    def _is_open(self, utterance: _Utterance) -> bool:
+        """Tell an utterance from a new one that has taken its place and id."""
+        return self._utterances.get(utterance.utterance_id) is utterance
 
     def _close(self, utterance: _Utterance, heard: str = "") -> None:
         """Report the end of an utterance, once, and release what it held."""
         del self._utterances[utterance.utterance_id]
+        if self._playing == utterance.utterance_id:
+            self._playing = None
         task = utterance.task
         if task is not None and task is not asyncio.current_task():
             task.cancel()
@@ -298,6 +313,7 @@ class Mouth:
                     self._send(step)
                     self._listener.audio_cleared(self._clock.now())
                 case UtteranceStarted():
+                    self._playing = step.utterance_id
                     self._listener.agent_speech_changed(
                         AgentSpeechStarted(utterance_id=step.utterance_id)
                     )
