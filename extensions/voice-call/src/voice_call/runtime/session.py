@@ -4,15 +4,17 @@ The session decides nothing: the machine does. It writes what happens to the jou
 hands it to the machine, and passes the machine's actions on: call control to
 `Signalling`, words to `Line`, answers to whoever waits.
 
-Order: what a carrier reports is durable before it takes effect, and what happens
-meanwhile on our side waits behind it, so that the journal tells events in the order in
-which the machine saw them, and replay gives the same call again.
+Order: what a carrier reports is durable before it takes effect. One thing is written at
+a time, and what happens meanwhile on our side, deadlines included, waits behind it, so
+that the journal tells events in the order in which the machine saw them, and replay
+gives the same call again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from voice_call.call.actions import (
@@ -50,7 +52,7 @@ from voice_call.runtime.line import Line
 from voice_call.runtime.signalling import Signalling
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
     from typing import Any
 
     from voice_call.call.actions import CallAction, CallCommand
@@ -110,7 +112,8 @@ class CallSession:
         self._alarm = Alarm(self._clock, self._tick)
         self._tasks: set[asyncio.Task[None]] = set()
         self._asks: dict[str, asyncio.Future[str]] = {}
-        self._in_flight = 0
+        self._turnstile = asyncio.Lock()
+        self._is_writing = False
         self._deferred: deque[CallEvent] = deque()
         self._closed = asyncio.Event()
 
@@ -170,29 +173,27 @@ class CallSession:
         Raises:
             JournalError: It could not be written and has had no effect.
         """
-        at = self._clock.now()
-        self._in_flight += 1
-        try:
-            is_new = await self._journal.append(
-                self.opened.call_id,
-                event,
-                at=at,
-                dedupe_key=dedupe_key,
-                carrier_call_id=carrier_call_id,
-            )
-        finally:
-            self._in_flight -= 1
-        if is_new:
-            if carrier_call_id is not None:
-                self.carrier_call_id = carrier_call_id
-                self._owner.call_named(self, carrier_call_id)
-            self._apply(event, at)
-        self._take_deferred()
+        async with self._turnstile:
+            if isinstance(event, CarrierEnded) and not self.machine.is_over:
+                # What was heard of us belongs into the transcript, so before the end.
+                self._line.stop_speaking()
+            at = self._clock.now()
+            with self._writing():
+                is_new = await self._journal.append(
+                    self.opened.call_id,
+                    event,
+                    at=at,
+                    dedupe_key=dedupe_key,
+                    carrier_call_id=carrier_call_id,
+                )
+                if is_new:
+                    self._take_name(carrier_call_id)
+                    self._apply(event, at)
         return is_new
 
     def receive_soon(self, event: CallEvent) -> None:
         """Take what happens on our own side."""
-        if self._in_flight:
+        if self._is_writing:
             self._deferred.append(event)
         else:
             self._take_own(event)
@@ -204,13 +205,13 @@ class CallSession:
             CallError: It cannot be done now.
             JournalError: It could not be written.
         """
-        at = self._clock.now()
-        actions = self.machine.request(command, now=at)
-        durable = asyncio.ensure_future(
-            self._journal.append(self.opened.call_id, command, at=at)
-        )
-        self._carry_out(actions)
-        await durable
+        async with self._turnstile:
+            at = self._clock.now()
+            actions = self.machine.request(command, now=at)
+            with self._writing():
+                # Nobody waits for the disk to hear us speak, or to see us hang up.
+                self._carry_out(actions)
+                await self._journal.append(self.opened.call_id, command, at=at)
 
     async def ask(self, command: Ask) -> str:
         """Say something and return what the other side answers.
@@ -254,9 +255,22 @@ class CallSession:
     ) -> None:
         await self.receive(event, carrier_call_id=carrier_call_id)
 
-    def _take_deferred(self) -> None:
-        while self._deferred and not self._in_flight:
-            self._take_own(self._deferred.popleft())
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Let what happens on our own side wait until something is written."""
+        self._is_writing = True
+        try:
+            yield
+        finally:
+            self._is_writing = False
+            while self._deferred:
+                self._take_own(self._deferred.popleft())
+            self._alarm.set(self.machine.next_deadline())
+
+    def _take_name(self, carrier_call_id: CarrierCallId | None) -> None:
+        if carrier_call_id is not None:
+            self.carrier_call_id = carrier_call_id
+            self._owner.call_named(self, carrier_call_id)
 
     def _take_own(self, event: CallEvent) -> None:
         at = self._clock.now()
@@ -264,15 +278,13 @@ class CallSession:
         self._apply(event, at)
 
     def _apply(self, event: CallEvent, at: float) -> None:
-        if isinstance(event, CarrierEnded) and not self.machine.is_over:
-            # What the other side has heard of us belongs into the transcript first.
-            self._line.stop_speaking()
         self._carry_out(self.machine.receive(event, now=at))
         if isinstance(event, StreamClosed) and not self.machine.is_ending:
             self._chronicle.note(MomentKind.STREAM_LOST, at)
 
     def _tick(self) -> None:
-        self._carry_out(self.machine.tick(self._clock.now()))
+        if not self._is_writing:  # else the alarm is set again once it is written
+            self._carry_out(self.machine.tick(self._clock.now()))
 
     def _carry_out(self, actions: tuple[CallAction, ...]) -> None:
         for action in actions:
