@@ -91,7 +91,7 @@ class VoiceCallRuntime:
                 key_path=f"{KEY_PATH}.provider",
             )
         settings = SimulatedSettings.from_config(
-            {"callee": self._config.mock.callee}, key_path=f"{KEY_PATH}.mock"
+            self._config.mock, key_path=f"{KEY_PATH}.mock"
         )
         speech = CalleeSpeech(
             text_to_speech=self._tts,

@@ -19,7 +19,6 @@ from voice_call.config.section import (
     WebUrl,
 )
 from voice_call.config.sections import (
-    Mock,
     NumberRoute,
     Outbound,
     Plivo,
@@ -61,7 +60,10 @@ class VoiceCallConfig(Section):
     twilio: Twilio = Twilio()
     telnyx: Telnyx = Telnyx()
     plivo: Plivo = Plivo()
-    mock: Mock = Mock()
+    mock: FreeObject = Field(
+        default_factory=dict,
+        description="The simulated network; checked by it, see the mock carrier's page.",
+    )
 
     from_number: Number | None = Field(default=None, description="Our caller id.")
     to_number: Number | None = Field(

@@ -27,7 +27,6 @@ __all__ = [
     "BargeIn",
     "Echo",
     "Endpointing",
-    "Mock",
     "NumberRoute",
     "Outbound",
     "Plivo",
@@ -99,16 +98,6 @@ class Plivo(Section):
     )
     api_base_url: Origin | None = Field(
         default=None, description="Origin of the REST API."
-    )
-
-
-class Mock(Section):
-    """The carrier without any network."""
-
-    callee: FreeObject = Field(
-        default_factory=dict,
-        description="Who picks up: behaviour, persona, script, ringSeconds. The carrier "
-        "itself checks it.",
     )
 
 

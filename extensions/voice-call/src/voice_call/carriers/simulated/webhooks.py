@@ -83,8 +83,10 @@ class SimulatedWebhooks:
         return notices
 
     def respond(
-        self, request: HttpRequest, steps: tuple[PlanStep, ...]
-    ) -> HttpResponse:  # noqa: ARG002 - nobody reads a test's answer
+        self,
+        request: HttpRequest,  # noqa: ARG002 - there is nothing to carry out
+        steps: tuple[PlanStep, ...],  # noqa: ARG002 - as above
+    ) -> HttpResponse:
         """Acknowledge: the simulated network takes its orders in the process."""
         return HttpResponse()
 
