@@ -184,10 +184,13 @@ class Sluggish:
     name = "Sluggish"
 
     def register(self, api):
+        self.api = api
         api.register_service("sluggish", self.start, self.stop)
 
     async def start(self):
-        pass
+        if self.api.config.get("hangs"):
+            print("hanging", flush=True)
+            await asyncio.Event().wait()
 
     async def stop(self, limit_s):
         print(f"draining {limit_s:g}", flush=True)
@@ -230,6 +233,20 @@ def test_a_second_signal_waits_no_longer(sluggish):
     gateway.terminate()
     assert gateway.wait(10) == 1
     assert gateway.stdout.read() == ""
+
+
+def test_a_signal_ends_a_start_that_hangs(sluggish):
+    sluggish.write_config("{plugins: {entries: {sluggish: {config: {hangs: true}}}}}")
+    with subprocess.Popen(
+        [OPENCLAW, "gateway", "run"],
+        env=sluggish.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as gateway:
+        assert gateway.stdout.readline() == "hanging\n"
+        gateway.terminate()
+        assert gateway.wait(10) == 0
 
 
 def test_a_plugin_that_cannot_be_loaded_is_named(sluggish):

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from openclaw_gateway.app import Gateway
 from openclaw_gateway.config import load_config
 from openclaw_gateway.errors import (
+    ConfigInvalid,
     GatewayDown,
     GatewayRefused,
     GatewayTimeout,
@@ -628,6 +629,64 @@ async def test_a_taken_port_is_one_sentence(house, tmp_path):
     )
     with pytest.raises(PortTaken, match=r"set gateway\.port"):
         await Gateway(config, []).start()
+
+
+@contextlib.asynccontextmanager
+async def open_house(tmp_path, text, limits=None):
+    """A Gateway without plugins, configured by `text`."""
+    (tmp_path / "openclaw.json").write_text(text, encoding="utf-8")
+    config = load_config(
+        {"OPENCLAW_STATE_DIR": str(tmp_path), "OPENCLAW_GATEWAY_PORT": "0"}
+    )
+    gateway = Gateway(config, [], limits=limits)
+    await gateway.start()
+    try:
+        yield gateway
+    finally:
+        await gateway.stop(reason="over", drain_s=0)
+
+
+async def test_without_authentication_only_local_names_lead_here(tmp_path):
+    async with open_house(tmp_path, '{gateway: {auth: {mode: "none"}}}') as gateway:
+        address = Address(url=f"ws://localhost:{gateway.port}", secret="")
+        async with AsyncGatewayClient(address) as client:
+            assert (await client.call("health", {}, timeout_s=5))["ok"] is True
+        rebound = socket.create_connection(("127.0.0.1", gateway.port))
+        with rebound, pytest.raises(InvalidStatus, match="403"):
+            await connect(f"ws://evil.example:{gateway.port}", sock=rebound)
+
+
+async def test_connections_are_limited(tmp_path):
+    limits = Limits(connections=1)
+    async with (
+        open_house(tmp_path, "{}", limits) as gateway,
+        connect(gateway.url, proxy=None),
+    ):
+        with pytest.raises(InvalidStatus, match="403"):
+            await connect(gateway.url, proxy=None)
+
+
+@pytest.mark.parametrize(
+    ("model", "error"),
+    [
+        ('"builtin/receptionist"', None),
+        ('{primary: "builtin/receptionist"}', None),
+        ("{}", None),
+        ('"receptionist"', "agents.defaults.model.primary"),
+        ("{primary: 5}", "agents.defaults.model.primary"),
+    ],
+)
+async def test_the_default_model_is_configured(tmp_path, model, error):
+    text = "{agents: {defaults: {model: " + model + "}}}"
+    if error is None:
+        async with open_house(tmp_path, text) as gateway:
+            request = {"sessionKey": "k", "message": "hello"}
+            events = [event async for event in gateway.runner.run(request)]
+        assert events[0]["delta"] == "Hello, "
+        return
+    with pytest.raises(ConfigInvalid, match=error):
+        async with open_house(tmp_path, text):
+            pass
 
 
 # ---- HTTP on the same port
