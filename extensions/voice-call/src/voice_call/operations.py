@@ -80,7 +80,7 @@ class CallOperations:
 
     def _mode(self, params: Mapping[str, Any], message: str | None) -> CallMode:
         named = params.get("mode")
-        if named in set(CallMode):
+        if isinstance(named, str) and named in set(CallMode):
             return CallMode(named)
         return self._default_mode if message else CallMode.CONVERSATION
 
