@@ -359,7 +359,7 @@ async def test_digits_are_sent(digits: str) -> None:
 async def test_what_are_no_digits_is_refused(digits: object) -> None:
     async with desk() as it:
         call_id, _ = await it.talking()
-        with pytest.raises(ParameterRequired, match="^digits "):
+        with pytest.raises(ParameterRequired, match=r"^digits "):
             await it.calls.send_digits({"callId": call_id, "digits": digits})
         assert it.office.network.digits == []
 
