@@ -125,7 +125,12 @@ class Line:
         if ears is not None:
             farewell = asyncio.get_running_loop().create_task(ears.close())
             self._farewells.add(farewell)
-            farewell.add_done_callback(self._farewells.discard)
+            farewell.add_done_callback(self._farewell_done)
+
+    def _farewell_done(self, farewell: asyncio.Task[None]) -> None:
+        self._farewells.discard(farewell)
+        if not farewell.cancelled() and (fault := farewell.exception()) is not None:
+            _log.error("ears did not close", exc_info=fault)
 
     # -- what the call wants said ------------------------------------------------------
 
@@ -161,7 +166,7 @@ class Line:
         """The call is over: release everything and wait until it is released."""
         self.stop_speaking()
         self._leave_stream()
-        await asyncio.gather(*self._farewells)
+        await asyncio.gather(*self._farewells, return_exceptions=True)
 
     # -- from the mouth ----------------------------------------------------------------
 

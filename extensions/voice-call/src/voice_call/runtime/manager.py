@@ -42,6 +42,7 @@ from voice_call.carriers.base import CallRef, CarrierStatus
 from voice_call.errors import (
     CarrierError,
     InvalidNumber,
+    JournalError,
     LimitReached,
     MessageRequired,
     MessageTooLong,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         MediaListener,
         StreamStarted,
     )
+    from voice_call.runtime.journal_codec import JournalEntry
     from voice_call.runtime.services import CallServices
 
 __all__ = ["CallManager", "ManagerSettings", "PlaceOrder", "check_message"]
@@ -160,14 +162,19 @@ class CallManager:
         Raises:
             UnknownCall: There is no such live call.
         """
-        call_id = self._by_carrier.get(
-            CarrierCallId(call_or_carrier_id), CallId(call_or_carrier_id)
-        )
-        session = self._sessions.get(call_id)
+        session = self._live(call_or_carrier_id)
         if session is None:
             raise UnknownCall(
                 "No live call has this id; `openclaw voicecall status` lists the calls."
             )
+        return session
+
+    def _live(self, name: str) -> CallSession | None:
+        call_id = self._by_carrier.get(CarrierCallId(name), CallId(name))
+        session = self._sessions.get(call_id)
+        if session is None:  # perhaps a name from before a restart
+            known = self._services.journal.find(name)
+            session = None if known is None else self._sessions.get(known)
         return session
 
     def describe(self, call_or_carrier_id: str) -> CallSession | RebuiltCall:
@@ -182,7 +189,12 @@ class CallManager:
             call_id = self._services.journal.find(call_or_carrier_id)
             if call_id is None:
                 raise
-        return rebuild(self._services.journal.entries(call_id))
+        return self._rebuild(self._services.journal.entries(call_id))
+
+    def _rebuild(self, entries: list[JournalEntry]) -> RebuiltCall:
+        summary = self._services.journal.summary(entries[0].call_id)
+        newest_id = None if summary is None else summary.carrier_call_id
+        return rebuild(entries, carrier_call_id=newest_id)
 
     # -- placing -----------------------------------------------------------------------
 
@@ -288,7 +300,7 @@ class CallManager:
         if session is None:
             await self._set_aside(notice)
             return
-        is_renamed = notice.carrier_call_id != session.carrier_call_id
+        is_renamed = self._is_new_name(notice.carrier_call_id, session)
         await session.receive(
             notice.event,
             dedupe_key=notice.dedupe_key,
@@ -296,8 +308,16 @@ class CallManager:
         )
 
     def _find_for(self, notice: CarrierNotice) -> CallSession | None:
-        call_id = self._by_carrier.get(notice.carrier_call_id, notice.call_id)
-        return None if call_id is None else self._sessions.get(call_id)
+        session = self._live(notice.carrier_call_id)
+        if session is None and notice.call_id is not None:
+            session = self._sessions.get(notice.call_id)
+        return session
+
+    def _is_new_name(self, name: CarrierCallId, session: CallSession) -> bool:
+        """Return False for the name in use and for older ones, whose news come late."""
+        if name == session.carrier_call_id or name in self._by_carrier:
+            return False
+        return self._services.journal.find(name) is None
 
     async def _take(self, notice: CarrierNotice) -> CallSession | None:
         """Make a call out of an inbound offer; None where it is not one."""
@@ -386,8 +406,18 @@ class CallManager:
         _log.warning("ending calls that are still live", calls=len(self._sessions))
         for session in self.live():
             if not session.machine.is_ending:
-                await session.command(End(by=EndedBy.SYSTEM, cause=EndCause.CANCELLED))
+                await self._end(session)
         await self._wait_for_all(_LAST_WORDS_S)
+
+    async def _end(self, session: CallSession) -> None:
+        try:
+            await session.command(End(by=EndedBy.SYSTEM, cause=EndCause.CANCELLED))
+        except JournalError as fault:  # it is hung up all the same
+            _log.error(
+                "the end of a call is not written down",
+                call_id=session.opened.call_id,
+                code=fault.code,
+            )
 
     async def _wait_for_all(self, limit_s: float) -> bool:
         waits = [asyncio.ensure_future(each.wait_closed()) for each in self.live()]
@@ -403,20 +433,26 @@ class CallManager:
 
         Each is rebuilt from the journal and asked after at its carrier. Calls that the
         carrier does not know any more, or never knew, are over; the others go on, with
-        what is left of their time.
+        what is left of their time. All are asked after at once: a slow carrier must not
+        keep the last call waiting for the answers about all others.
         """
-        for entries in self._services.journal.open_calls():
-            rebuilt = rebuild(entries)
-            session = CallSession(
-                rebuilt.opened,
-                rebuilt.machine.setup,
-                self._services,
-                self,
-                machine=rebuilt.machine,
-            )
-            session.carrier_call_id = rebuilt.facts.carrier_call_id
-            self._enter(session)
-            await self._take_up(session)
+        sessions = [
+            self._revive(self._rebuild(entries))
+            for entries in self._services.journal.open_calls()
+        ]
+        await asyncio.gather(*(self._take_up(session) for session in sessions))
+
+    def _revive(self, rebuilt: RebuiltCall) -> CallSession:
+        session = CallSession(
+            rebuilt.opened,
+            rebuilt.machine.setup,
+            self._services,
+            self,
+            machine=rebuilt.machine,
+        )
+        session.carrier_call_id = rebuilt.facts.carrier_call_id
+        self._enter(session)
+        return session
 
     async def _take_up(self, session: CallSession) -> None:
         status = await self._ask_after(session)
@@ -438,4 +474,6 @@ class CallManager:
             return await self._services.carrier.control.fetch_status(ref)
         except CarrierError as fault:
             _log.warning("carrier did not say", call_id=ref.call_id, code=fault.code)
-            return CarrierStatus.UNKNOWN
+        except Exception:  # noqa: BLE001 - must not keep the other calls from their end
+            _log.exception("asking the carrier broke down", call_id=ref.call_id)
+        return CarrierStatus.UNKNOWN

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from voice_call.call.model import CarrierCallId
     from voice_call.runtime.journal_codec import JournalEntry
 
 __all__ = ["RebuiltCall", "pack_setup", "rebuild"]
@@ -32,12 +33,19 @@ class RebuiltCall:
         facts: What a public record needs beside the machine.
     """
 
-    def __init__(self, opened: CallOpened, machine: CallMachine) -> None:
+    def __init__(
+        self,
+        opened: CallOpened,
+        machine: CallMachine,
+        carrier_call_id: CarrierCallId | None,
+    ) -> None:
         self.opened = opened
         self.machine = machine
         self.facts = CallFacts(
             carrier=opened.carrier,
-            carrier_call_id=machine.carrier_call_id or opened.carrier_call_id,
+            carrier_call_id=(
+                carrier_call_id or machine.carrier_call_id or opened.carrier_call_id
+            ),
             from_=opened.from_,
             to=opened.to,
             session_key=opened.session_key,
@@ -50,11 +58,18 @@ def pack_setup(setup: CallSetup) -> dict[str, Any]:
     return packed
 
 
-def rebuild(entries: Sequence[JournalEntry]) -> RebuiltCall:
+def rebuild(
+    entries: Sequence[JournalEntry], *, carrier_call_id: CarrierCallId | None = None
+) -> RebuiltCall:
     """Replay a call's entries; nothing is asked of the world.
 
     Deadlines that passed between two entries take effect at their own time, as they
     did when the call was live. Those after the last entry are left to the caller.
+
+    Args:
+        entries: Everything about one call, in order.
+        carrier_call_id: The carrier's newest id of it, as the journal's list of calls
+            has it; None for the one that the entries tell of.
 
     Raises:
         JournalCorrupt: The entries do not begin with a call's opening.
@@ -74,7 +89,7 @@ def rebuild(entries: Sequence[JournalEntry]) -> RebuiltCall:
     machine.start(now=first.at)
     for entry in entries[1:]:
         _replay(machine, entry)
-    return RebuiltCall(opened, machine)
+    return RebuiltCall(opened, machine, carrier_call_id)
 
 
 def _replay(machine: CallMachine, entry: JournalEntry) -> None:

@@ -338,14 +338,23 @@ class CallSession:
             waiting.set_exception(answer)
 
     async def _close(self, ended: CallEnded) -> None:
-        """Release the call, then tell; the last entry in the journal is its end."""
+        """Release the call, then tell, whatever goes wrong."""
+        try:
+            await self._release(ended)
+        finally:
+            self._closed.set()
+            self._owner.call_closed(self)
+
+    async def _release(self, ended: CallEnded) -> None:
+        """Let everything go; the last entry in the journal is the call's end."""
         try:
             await self._line.close()
             await self._journal.append(self.opened.call_id, ended, at=self._clock.now())
         finally:
-            await asyncio.to_thread(self._chronicle.close, self.opened, self.machine)
-            self._closed.set()
-            self._owner.call_closed(self)
+            if self._chronicle.folder is not None:
+                await asyncio.to_thread(
+                    self._chronicle.close, self.opened, self.machine
+                )
 
     # -- small things ------------------------------------------------------------------
 
