@@ -40,7 +40,7 @@ class VoiceCallPlugin:
         """Offer everything at the host. Nothing is opened, loaded or dialled yet."""
         instance = _Instance(host)
         register_methods(host, status=instance.operations, others=instance.ready)
-        register_tool(host, instance.ready)
+        register_tool(host, status=instance.operations, others=instance.ready)
         host.register_service("voicecall", instance.start, instance.stop)
 
 
