@@ -1,8 +1,8 @@
 """Short names of engines, resolved when one is chosen and not before.
 
 A name maps to `module:attribute`. The module is imported on first use, so an engine
-that nobody chose costs nothing, and a package that is missing is told apart from a
-module of ours that is broken.
+that nobody chose costs nothing. Our modules import without the packages that they need;
+an engine names a missing one when it is warmed up.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ TEXT_TO_SPEECH: Mapping[str, str] = {
 }
 SPEECH_TO_TEXT: Mapping[str, str] = {
     "local": "voice_call.speech.local.recognition:LocalSpeechToText",
+    "silent": "voice_call.testing.speech:SilentSpeechToText",
 }
 VOICE_DETECTORS: Mapping[str, str] = {
     "local": "voice_call.speech.local.voice:SileroVoiceDetector",

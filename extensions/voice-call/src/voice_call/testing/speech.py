@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EnergyVoiceDetector",
     "ScriptedSpeechToText",
+    "SilentSpeechToText",
     "ToneTextToSpeech",
     "tone",
 ]
@@ -156,6 +157,18 @@ class ScriptedSpeechToText:
     def next_line(self) -> str:
         """Take the next line off the script; empty after its end."""
         return self._script.popleft() if self._script else ""
+
+
+class SilentSpeechToText(ScriptedSpeechToText):
+    """Understands nothing: every segment is empty. Keys of a telephone still count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    @property
+    def name(self) -> str:
+        """Return `silent`."""
+        return "silent"
 
 
 class _ScriptedRecognition:
