@@ -122,7 +122,7 @@ class HostAgent:
 
 def _delta(event: Mapping[str, Any]) -> AgentDelta | None:
     if event.get("type") == "text":
-        return TextDelta(text=str(event.get("delta", "")))
+        return TextDelta(text=str(event.get("delta") or ""))
     if event.get("type") == "tool_call" and event.get("name") == END_CALL_TOOL:
         return EndCallRequested()
     return None
