@@ -135,7 +135,7 @@ def test_it_takes_a_message_step_by_step():
 @pytest.mark.parametrize(
     ("heard", "text"),
     [
-        ("a message for Anna", "What shall I tell anna?"),
+        ("a message for Anna", "What shall I tell Anna?"),
         (
             "a message for anna saying the car is ready",
             "A message for anna: the car is ready. Is that right?",
@@ -255,7 +255,7 @@ def test_what_it_does_not_understand_it_says(heard):
         (20, 45, "a quarter to nine in the evening"),
         (23, 59, "one minute to twelve at night"),
         (0, 5, "five past twelve at night"),
-        (4, 22, "twenty-two minutes past four at night"),
+        (4, 22, "twenty-two minutes past four in the morning"),
         (11, 40, "twenty to twelve in the morning"),
         (12, 13, "thirteen minutes past twelve in the afternoon"),
         (21, 1, "one minute past nine in the evening"),
@@ -277,3 +277,16 @@ def test_every_time_of_day_is_without_digits():
 
 def test_digits_are_spelled():
     assert spell_digits("at 10 on 4th") == "at one zero on four th"
+
+
+def test_a_goodbye_confirms_the_message_and_ends_the_call():
+    reply = last("a message for Anna", "the door is open", "right, goodbye")
+    assert reply.message == TakenMessage(recipient="Anna", words="the door is open")
+    assert reply.text == "Thank you, I have written it down. Goodbye."
+    assert reply.ends_call
+
+
+def test_names_keep_their_capitals():
+    assert last("please take a message for Anna Lee").text == (
+        "What shall I tell Anna Lee?"
+    )

@@ -175,9 +175,12 @@ _ABILITIES = (
     "When you are done, just say goodbye, and I will hang up."
 )
 _MESSAGE_FOR = re.compile(
-    r"\bmessage (?:for|to) (?P<who>.+?)(?: (?:that|saying|which says) (?P<what>.+))?$"
+    r"\bmessage (?:for|to) (?P<who>.+?)(?: (?:that|saying|which says) (?P<what>.+))?$",
+    re.IGNORECASE,
 )
-_TELL = re.compile(r"\btell (?P<who>(?!me\b)[\w' -]+?) that (?P<what>.+)$")
+_TELL = re.compile(
+    r"\btell (?P<who>(?!me\b)[\w' -]+?) that (?P<what>.+)$", re.IGNORECASE
+)
 _LEAD_IN = re.compile(
     r"^(?:(?:um|uh|well|yes|please|it is|it's|its|this is|that would be|"
     r"the message is|for|to|say)\b[ ,]*)+",
@@ -266,7 +269,7 @@ def _is_farewell(topic: _Topic | None, heard: str) -> bool:
 
 
 def _begin_message(heard: str) -> Reply:
-    text = _normalised(heard)
+    text = _without_punctuation(heard)
     found = _MESSAGE_FOR.search(text) or _TELL.search(text)
     if found is None:
         return _say(State(stage=Stage.RECIPIENT), "Gladly. Who is the message for?")
@@ -295,11 +298,17 @@ def _read_back(state: State) -> Reply:
 
 def _confirm(state: State, heard: str) -> Reply:
     match _first_of(heard, (_Topic.NO, _Topic.CANCEL, _Topic.YES, _Topic.GOODBYE)):
-        case _Topic.YES | _Topic.GOODBYE:
-            taken = TakenMessage(recipient=state.recipient, words=state.words)
+        case _Topic.YES:
             thanks = "Thank you, I have written it down. Is there anything else?"
             return Reply(
-                text=thanks, state=State(stage=Stage.ANYTHING_ELSE), message=taken
+                text=thanks,
+                state=State(stage=Stage.ANYTHING_ELSE),
+                message=_taken(state),
+            )
+        case _Topic.GOODBYE:
+            thanks = "Thank you, I have written it down. Goodbye."
+            return Reply(
+                text=thanks, state=State(), message=_taken(state), ends_call=True
             )
         case _Topic.NO:
             again = replace(state, stage=Stage.WORDS, words="")
@@ -308,6 +317,10 @@ def _confirm(state: State, heard: str) -> Reply:
             return _say(State(), "All right, no message. What else can I do for you?")
         case _:
             return _say(state, "Please say yes if the message is right, or no.")
+
+
+def _taken(state: State) -> TakenMessage:
+    return TakenMessage(recipient=state.recipient, words=state.words)
 
 
 def _goodbye() -> Reply:
@@ -348,7 +361,11 @@ def _contains(words: list[str], phrase: list[str]) -> bool:
 
 
 def _normalised(heard: str) -> str:
-    return " ".join(re.sub(r"[^\w' -]+", " ", heard.lower()).split())
+    return _without_punctuation(heard).lower()
+
+
+def _without_punctuation(heard: str) -> str:
+    return " ".join(re.sub(r"[^\w' -]+", " ", heard).split())
 
 
 def _clean(heard: str) -> str:
@@ -358,7 +375,7 @@ def _clean(heard: str) -> str:
 
 
 def _part_of_day(hour: int) -> str:
-    if hour < 5 or hour >= 22:  # noqa: PLR2004 - when people say "at night"
+    if hour == 0 or hour >= 22:  # noqa: PLR2004 - when people say "at night"
         return "at night"
     if hour < 12:  # noqa: PLR2004 - noon
         return "in the morning"

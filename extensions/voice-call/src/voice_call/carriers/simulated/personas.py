@@ -97,7 +97,7 @@ DEMO_CALLEE = Persona(
     name="demo",
     what="Asks the time, leaves a message, interrupts to hear it again, says goodbye.",
     script=(
-        Say(text="Hello. What time is it, please?"),
+        Say(text="Hello, could you tell me what time it is?"),
         Say(text="Please take a message for Anna."),
         Say(text="The garden is ready, and she can come any day."),
         Say(text="Sorry, could you repeat that, please?", barge_in_after_s=1.2),
