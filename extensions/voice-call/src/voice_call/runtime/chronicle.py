@@ -195,7 +195,10 @@ class Chronicle:
                 self._recording.close(at=machine.ended_at)
             for name, text in texts.items():
                 path = self.folder / name
-                path.write_text(text.rstrip() + "\n", encoding="utf-8")
+                # A peer can smuggle lone surrogates into a text; no file can keep them.
+                path.write_text(
+                    text.rstrip() + "\n", encoding="utf-8", errors="replace"
+                )
                 path.chmod(0o600)
         except OSError as fault:
             _log.warning(
