@@ -280,7 +280,7 @@ def test_digits_are_spelled():
 
 
 def test_a_goodbye_confirms_the_message_and_ends_the_call():
-    reply = last("a message for Anna", "the door is open", "right, goodbye")
+    reply = last("a message for Anna", "the door is open", "goodbye then")
     assert reply.message == TakenMessage(recipient="Anna", words="the door is open")
     assert reply.text == "Thank you, I have written it down. Goodbye."
     assert reply.ends_call

@@ -297,7 +297,7 @@ def _read_back(state: State) -> Reply:
 
 
 def _confirm(state: State, heard: str) -> Reply:
-    match _first_of(heard, (_Topic.NO, _Topic.CANCEL, _Topic.GOODBYE, _Topic.YES)):
+    match _first_of(heard, (_Topic.NO, _Topic.CANCEL, _Topic.YES, _Topic.GOODBYE)):
         case _Topic.YES:
             thanks = "Thank you, I have written it down. Is there anything else?"
             return Reply(
