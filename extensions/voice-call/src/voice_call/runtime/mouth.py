@@ -219,10 +219,11 @@ class Mouth:
     async def _synthesize_sentence(self, utterance: _Utterance, sentence: str) -> None:
         audio: AsyncIterator[bytes] = self._tts.synthesize(sentence, voice=self._voice)
         self._playout.begin_sentence(utterance.utterance_id, sentence)
+        # Told first: its beginning can come back as an echo while its end is made.
+        self._listener.sentence_sent(utterance.utterance_id, sentence)
         async with aclosing(audio) as chunks:  # type: ignore[type-var]  # engines yield from async generators
             async for chunk in chunks:
                 self._add_sound(utterance, chunk)
-        self._listener.sentence_sent(utterance.utterance_id, sentence)
 
     def _add_sound(self, utterance: _Utterance, chunk: bytes) -> None:
         if not utterance.has_sound:
