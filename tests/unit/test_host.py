@@ -130,7 +130,7 @@ async def test_a_failing_agent_is_an_agent_error(
 
 async def test_closing_the_reply_ends_the_host_s_run(tmp_path: Path):
     agent, host = agent_of(tmp_path, (text("One."), text("Two.")))
-    async with aclosing(agent.reply(TURN)) as reply:  # type: ignore[type-var]
+    async with aclosing(agent.reply(TURN)) as reply:
         assert await anext(reply) == TextDelta(text="One.")
     assert host.cancelled == ["voice:call-1:reply-7"]
 

@@ -18,11 +18,12 @@ from voice_call.carriers.simulated import (
 )
 from voice_call.clock import SystemClock
 from voice_call.config import KEY_PATH
-from voice_call.errors import ConfigError
+from voice_call.errors import ConfigError, InvalidNumber
 from voice_call.host import HostAgent
 from voice_call.log import get_logger
 from voice_call.media.vad import VoiceGateSettings
 from voice_call.operations import CallOperations
+from voice_call.phone_numbers import parse_e164
 from voice_call.registry import (
     SPEECH_TO_TEXT,
     TEXT_TO_SPEECH,
@@ -39,6 +40,7 @@ from voice_call.speech.base import Voice
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from voice_call.clock import Clock
     from voice_call.config import VoiceCallConfig
     from voice_call.host import Host
     from voice_call.speech.base import SpeechToText, TextToSpeech, VoiceDetector
@@ -54,11 +56,18 @@ _GREETING = "Hello! How can I help you today?"
 class VoiceCallRuntime:
     """Everything that runs while the plugin runs.
 
+    Args:
+        config: The settings.
+        host: The hosting program, whose agents answer.
+        clock: What time it is; the machine's own by default.
+
     Attributes:
         network: The simulated network, where the carrier is `mock`.
     """
 
-    def __init__(self, config: VoiceCallConfig, host: Host) -> None:
+    def __init__(
+        self, config: VoiceCallConfig, host: Host, *, clock: Clock | None = None
+    ) -> None:
         """Take the settings; nothing is opened or loaded yet.
 
         Raises:
@@ -66,7 +75,7 @@ class VoiceCallRuntime:
         """
         self._config = config
         self._host = host
-        self._clock = SystemClock()
+        self._clock = clock or SystemClock()
         speech, path = config.speech, f"{KEY_PATH}.speech"
         self._tts: TextToSpeech = resolve(
             TEXT_TO_SPEECH, speech.tts, key_path=f"{path}.tts"
@@ -258,9 +267,12 @@ def _session_key(config: VoiceCallConfig) -> Callable[[str, CallId], str]:
             case "per-call":
                 return f"voice:call:{call_id}"
             case "per-phone":
-                # Two callers who hide their numbers are not one person.
-                digits = number.lstrip("+")
-                return f"voice:{digits}" if digits else f"voice:call:{call_id}"
+                try:
+                    return f"voice:{parse_e164(number).lstrip('+')}"
+                except InvalidNumber:
+                    # Withheld, or a word such as `anonymous`: two callers who hide
+                    # their numbers are not one person.
+                    return f"voice:call:{call_id}"
             case _:
                 assert_never(scope)
 
