@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,7 @@ from voice_call.testing.clock import VirtualClock
 from voice_call.testing.speech import ToneTextToSpeech
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from voice_call.carriers.base import StreamEvent
 
@@ -45,7 +46,7 @@ class Speaker:
         self.told: list[str] = []
         self.ended: dict[str, AgentSpeechEnded] = {}
         self.sounds: list[tuple[float, int]] = []
-        self.again: Speak | None = None
+        self.reaction: Callable[[], None] | None = None
         self.mouth = Mouth(
             tts=self.tts,
             voice=Voice(),
@@ -88,9 +89,9 @@ class Speaker:
             return
         self.told.append(f"{event.utterance_id} {event.outcome}")
         self.ended[event.utterance_id] = event
-        if self.again is not None:
-            again, self.again = self.again, None
-            self.mouth.speak(again)
+        reaction, self.reaction = self.reaction, None
+        if reaction is not None:
+            reaction()
 
     def sentence_sent(self, utterance_id: str, text: str) -> None:
         self.told.append(f"{utterance_id}: {text}")
@@ -336,7 +337,7 @@ async def test_what_is_said_because_speech_was_stopped_is_heard_whole():
     it = Speaker()
     it.say(LONG, "one")
     await asyncio.sleep(1)
-    it.again = Speak(utterance_id="one", text="Once more.", kind=SpeechKind.OPENING)
+    it.reaction = partial(it.say, "Once more.", "one")
     it.mouth.stop()
     await asyncio.sleep(5)
     assert it.told.count("one cancelled") == 1
@@ -348,10 +349,21 @@ async def test_taking_back_does_not_touch_what_takes_the_same_name():
     it = Speaker()
     it.say(LONG, "one")
     await asyncio.sleep(1)
-    it.again = Speak(utterance_id="one", text="Once more.", kind=SpeechKind.OPENING)
+    it.reaction = partial(it.say, "Once more.", "one")
     it.mouth.take_back("one")
     await asyncio.sleep(5)
     assert it.ended["one"].heard == "Once more."
+
+
+async def test_an_utterance_ends_once_though_it_is_taken_back_while_all_ends():
+    it = Speaker()
+    it.say(LONG, "one")
+    it.say("The next one.", "two")
+    await asyncio.sleep(1)
+    it.reaction = partial(it.mouth.take_back, "two")
+    it.mouth.interrupt()
+    assert it.told.count("two cancelled") == 1
+    assert it.told.count("two interrupted") == 0
 
 
 async def test_protection_lasts_as_long_as_the_utterance():

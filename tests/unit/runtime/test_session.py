@@ -33,6 +33,7 @@ from voice_call.testing.offices import Office
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
     from typing import Any
 
     from voice_call.runtime.session import CallSession
@@ -550,3 +551,24 @@ async def test_events_after_the_end_change_nothing():
         )
         assert session.machine.ending == ending
         assert AgentSpeechEnded.__name__ in written(it, session)
+
+
+async def test_a_call_whose_words_no_file_can_keep_gives_its_place_free(tmp_path: Path):
+    async with office(records=tmp_path) as it:
+        session, stream = await connected(it, None)
+        it.stt.expect("Good \ud800 morning.")
+        await stream.speak(1.0)
+        await asyncio.sleep(2)
+        await it.network.hang_up_remote(f"manual-{session.opened.call_id}")
+        await session.wait_closed()
+        assert it.manager.live() == []
+        assert (tmp_path / session.opened.call_id / "timeline.svg").exists()
+
+
+async def test_a_call_gives_its_place_free_though_its_records_break(tmp_path: Path):
+    async with office(records=tmp_path / "\0") as it:
+        session = await it.place()
+        await it.network.hang_up_remote(f"manual-{session.opened.call_id}")
+        await session.wait_closed()
+        assert it.manager.live() == []
+        assert written(it, session)[-1] == "CallEnded"
