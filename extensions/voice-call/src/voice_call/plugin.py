@@ -60,26 +60,17 @@ class _Instance:
         Raises:
             VoiceCallError: It cannot run; the host says so in its list of plugins.
         """
-        # Importing settings and speech costs time that registering need not take.
-        from voice_call.assembly import VoiceCallRuntime  # noqa: PLC0415
-        from voice_call.config import load_config  # noqa: PLC0415
-
-        environ = {**os.environ, "OPENCLAW_STATE_DIR": str(self._host.state_dir)}
         try:
-            config = load_config(self._host.config, environ=environ)
-            if not config.enabled:
-                raise PluginDisabled(
-                    "Voice calls are disabled; set "
-                    "plugins.entries.voice-call.config.enabled to true."
-                )
-            for warning in config.warnings:
-                _log.warning("configuration", warning=warning)
-            runtime = VoiceCallRuntime(config, self._host)
-            await runtime.start()
+            self._runtime = await _start(self._host)
         except VoiceCallError as fault:
             self._fault = fault
             raise
-        self._runtime = runtime
+        except Exception as fault:
+            self._fault = PluginDisabled(
+                f"The Voice Call plugin did not start ({type(fault).__name__}); "
+                "the log says where."
+            )
+            raise
 
     async def stop(self, limit_s: float) -> None:
         """Drain and release; harmless where it never ran."""
@@ -90,15 +81,41 @@ class _Instance:
 
     async def operations(self) -> CallOperations:
         """Return what can be asked, also before the speech engines are ready."""
-        if self._runtime is None:
-            raise self._fault
-        return self._runtime.operations
+        return self._running().operations
 
     async def ready(self) -> CallOperations:
         """Return what can be asked, once calls can be spoken on."""
+        return await self._running().ready()
+
+    def _running(self) -> VoiceCallRuntime:
         if self._runtime is None:
-            raise self._fault
-        return await self._runtime.ready()
+            # One fault is raised many times; its traceback must not grow each time.
+            raise self._fault.with_traceback(None)
+        return self._runtime
+
+
+async def _start(host: Host) -> VoiceCallRuntime:
+    """Return a runtime that runs; one that fails half-way is taken down again."""
+    # Importing settings and speech costs time that registering need not take.
+    from voice_call.assembly import VoiceCallRuntime  # noqa: PLC0415
+    from voice_call.config import load_config  # noqa: PLC0415
+
+    environ = {**os.environ, "OPENCLAW_STATE_DIR": str(host.state_dir)}
+    config = load_config(host.config, environ=environ)
+    if not config.enabled:
+        raise PluginDisabled(
+            "Voice calls are disabled; set "
+            "plugins.entries.voice-call.config.enabled to true."
+        )
+    for warning in config.warnings:
+        _log.warning("configuration", warning=warning)
+    runtime = VoiceCallRuntime(config, host)
+    try:
+        await runtime.start()
+    except BaseException:
+        await runtime.stop(0.0)
+        raise
+    return runtime
 
 
 plugin = VoiceCallPlugin()
