@@ -37,6 +37,7 @@ from voice_call.carriers.base import (
 from voice_call.carriers.simulated import (
     Behaviour,
     CalleePlan,
+    CalleeSpeech,
     SimulatedNetwork,
     SimulatedSettings,
 )
@@ -47,8 +48,10 @@ from voice_call.errors import (
     JournalUnwritable,
     UnknownCall,
 )
+from voice_call.media.g711 import mean_level
 from voice_call.testing.clock import VirtualClock
 from voice_call.testing.sink import RecordingSink
+from voice_call.testing.speech import ToneTextToSpeech
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -362,6 +365,37 @@ async def test_a_rejected_inbound_call_ends(cause: EndCause, code: str) -> None:
         assert sink.events[-1] == CarrierEnded(
             cause=cause, by=EndedBy.CARRIER, carrier_code=code
         )
+
+
+async def test_a_refused_caller_hears_why_before_the_call_ends() -> None:
+    speech = CalleeSpeech(text_to_speech=ToneTextToSpeech())
+    async with a_network(callee_speech=speech) as (network, sink):
+        key = await network.call_in("+15550001111", "+15550002222")
+        ref = CallRef(call_id=CallId("ours"), carrier_call_id=key)
+        await network.carrier.control.reject(
+            ref, cause=EndCause.ALL_LINES_BUSY, notice="All lines are busy."
+        )
+        await network.wait_ended(key)
+        heard = network.heard_audio(key)
+        assert len(heard) >= 7000
+        assert mean_level(heard) > -30
+        assert isinstance(sink.events[-1], CarrierEnded)
+
+
+async def test_a_caller_who_gives_up_need_not_hear_the_end_of_it() -> None:
+    speech = CalleeSpeech(text_to_speech=ToneTextToSpeech())
+    async with a_network(callee_speech=speech) as (network, _):
+        key = await network.call_in("+15550001111", "+15550002222")
+        ref = CallRef(call_id=CallId("ours"), carrier_call_id=key)
+        rejecting = asyncio.create_task(
+            network.carrier.control.reject(
+                ref, cause=EndCause.ALL_LINES_BUSY, notice="All lines are busy. " * 50
+            )
+        )
+        await asyncio.sleep(1)
+        network.hang_up(key)
+        await network.wait_ended(key)
+        await asyncio.wait_for(rejecting, timeout=1)
 
 
 async def test_the_carrier_ends_a_call_that_lasts_too_long() -> None:

@@ -23,7 +23,7 @@ from voice_call.call.model import (
     StreamId,
 )
 from voice_call.carriers.base import StreamStarted
-from voice_call.carriers.simulated.callee import Callee
+from voice_call.carriers.simulated.callee import Callee, Mouth
 from voice_call.carriers.simulated.courier import Courier
 from voice_call.carriers.simulated.media import SimulatedLine
 from voice_call.carriers.simulated.numbers import Behaviour
@@ -112,6 +112,7 @@ class SimulatedCall:
         self._courier = Courier(
             facts, sink, is_untidy=plan.behaviour is Behaviour.UNTIDY
         )
+        self._announcement: Mouth | None = None
         self._is_answered = asyncio.Event()
         self._is_over = asyncio.Event()
         self._streams = 0
@@ -175,9 +176,29 @@ class SimulatedCall:
         elif self.is_connected:
             self._courier.tell(DigitPressed(digit=digit))
 
+    async def announce(self, text: str) -> None:
+        """Let the caller hear a word of the network's own before it is answered.
+
+        Raises:
+            SpeechError: The network's voice failed.
+        """
+        announcement = Mouth()
+        announcement.say(await self.callee.synthesize(text))
+        self._announcement = announcement
+        ends = [
+            asyncio.create_task(announcement.wait_quiet()),
+            asyncio.create_task(self._is_over.wait()),
+        ]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+        self._announcement = None
+
     def tick(self, *, at: float) -> None:
         """Exchange one frame over the line; a failure ends this call alone."""
         line = self.line
+        if self._announcement is not None:
+            self.callee.ear.hear(self._announcement.next_frame(), at=at)
         if line is None or not self.is_connected:
             return
         is_noisy = self.plan.behaviour is Behaviour.NOISY

@@ -125,7 +125,7 @@ class Callee:
 
     async def play_greeting(self, text: str) -> None:
         """Say an answering machine's greeting; a tone where there is no voice."""
-        self._mouth.say(await self._synthesize(text) or _WORDLESS_GREETING)
+        self._mouth.say(await self.synthesize(text) or _WORDLESS_GREETING)
         await self._mouth.wait_quiet()
 
     async def beep(self) -> None:
@@ -148,7 +148,7 @@ class Callee:
             case Say():
                 await self._say(step)
             case Murmur(text=text, after_s=after_s):
-                audio = await self._synthesize(text)
+                audio = await self.synthesize(text)
                 await self.wait_interruptible(after_s)
                 self._mouth.say(audio)
                 await self._mouth.wait_quiet()
@@ -167,7 +167,7 @@ class Callee:
                 assert_never(step)
 
     async def _say(self, line: Say) -> None:
-        audio = await self._synthesize(line.text)
+        audio = await self.synthesize(line.text)
         if line.barge_in_after_s is not None:
             await self.wait_interruptible(line.barge_in_after_s)
         elif not line.is_at_once:
@@ -179,7 +179,12 @@ class Callee:
     async def _wait_turn(self) -> None:
         await self.ear.wait_spoken(since=self._spoke_at, patience_s=PATIENCE_S)
 
-    async def _synthesize(self, text: str) -> bytes:
+    async def synthesize(self, text: str) -> bytes:
+        """Return a text as sound, nothing where there is no voice.
+
+        Raises:
+            SpeechError: The voice failed.
+        """
         engine = self._speech.text_to_speech
         if engine is None:
             return b""

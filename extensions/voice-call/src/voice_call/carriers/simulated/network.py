@@ -315,13 +315,11 @@ class _Control:
             live.answer()
 
     async def reject(
-        self,
-        call: CallRef,
-        *,
-        cause: EndCause,
-        notice: str | None,  # noqa: ARG002 - this carrier cannot speak
+        self, call: CallRef, *, cause: EndCause, notice: str | None
     ) -> None:
         if (live := await self._network.find_live(call)) is not None:
+            if notice is not None:
+                await live.announce(notice)
             is_busy = cause is EndCause.ALL_LINES_BUSY
             live.end(cause, EndedBy.CARRIER, "busy" if is_busy else "rejected")
 
