@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from voice_call.call.actions import Ask, End, Say
-from voice_call.call.events import Answered, CarrierEnded, Dialed, Offered, Ringing
+from voice_call.call.events import (
+    AgentSpeechEnded,
+    AgentSpeechStarted,
+    Answered,
+    CallerSpoke,
+    CarrierEnded,
+    Dialed,
+    Offered,
+    Ringing,
+    SpeechOutcome,
+    StreamOpened,
+)
 from voice_call.call.model import (
     CallId,
     CallMode,
@@ -20,6 +31,7 @@ from voice_call.call.model import (
     Direction,
     EndCause,
     EndedBy,
+    StreamId,
     TranscriptEntry,
 )
 from voice_call.call.setup import CallLimits, CallSetup
@@ -153,6 +165,28 @@ def test_a_call_with_an_unreadable_setup_is_corrupt():
     )
     with pytest.raises(JournalCorrupt, match="unreadable"):
         rebuild(entries_of((0.0, opened)))
+
+
+def test_what_was_being_said_is_known():
+    stream_id = StreamId("s")
+    entries = entries_of(
+        (0.0, OPENED),
+        (1.0, Answered()),
+        (1.1, StreamOpened(stream_id=stream_id)),
+        (1.2, AgentSpeechStarted(utterance_id="opening")),
+        (1.5, Say(utterance_id="say", text="And this.")),
+        (2.0, CallerSpoke(utterance_id="u", text="Hi.")),
+        (
+            2.5,
+            AgentSpeechEnded(
+                utterance_id="opening", outcome=SpeechOutcome.PLAYED, heard="Hello."
+            ),
+        ),
+    )
+    assert rebuild(entries[:2]).speaking == ()
+    assert rebuild(entries[:3]).speaking == ("opening",)
+    assert rebuild(entries[:6]).speaking == ("opening", "say", "reply-1")
+    assert rebuild(entries).speaking == ("say", "reply-1")
 
 
 # -- any prefix ------------------------------------------------------------------------
@@ -315,6 +349,53 @@ async def test_a_live_call_whose_stream_does_not_come_back_ends():
         await again.wait_closed()
         assert it.clock.now() - began == pytest.approx(2.0, abs=0.1)
         assert again.machine.state is CallState.ERROR
+
+
+async def after_a_crash(
+    it: Office[ManualCarrier], entries: Sequence[JournalEntry]
+) -> CallSession:
+    """Recover a call from what a dead process has left in its journal."""
+    for entry in entries:
+        await it.journal.append(entry.call_id, entry.what, at=entry.at)
+    await it.manager.recover()
+    (session,) = it.manager.live()
+    return session
+
+
+async def test_a_message_cut_by_a_crash_is_said_again_and_the_call_ends():
+    message = "A rather long message."
+    async with office() as it:
+        session = await it.place(message, mode=CallMode.NOTIFY)
+        await it.network.pick_up(f"manual-{session.opened.call_id}")
+        await asyncio.sleep(0.5)
+        entries = it.journal.entries(session.opened.call_id)
+    async with office() as it:
+        again = await after_a_crash(it, entries)
+        it.network.open_stream(f"manual-{session.opened.call_id}")
+        await again.wait_closed()
+        assert it.tts.spoken == [message]
+        assert again.machine.state is CallState.COMPLETED
+        assert [each.text for each in again.machine.transcript] == [message]
+        assert it.clock.now() - again.machine.started_at < 10.0
+
+
+async def test_a_caller_whose_answer_was_cut_by_a_crash_is_answered():
+    async with office(agent=ScriptedAgent([5.0, "Never said."])) as it:
+        session = await it.place(None)
+        stream = await it.network.pick_up(f"manual-{session.opened.call_id}")
+        it.stt.expect("What time is it?")
+        await stream.speak(1.0)
+        await it.wait_until(lambda: bool(it.agent.turns))
+        entries = it.journal.entries(session.opened.call_id)
+    async with office(agent=ScriptedAgent(["It is noon."])) as it:
+        again = await after_a_crash(it, entries)
+        it.network.open_stream(f"manual-{session.opened.call_id}")
+        await asyncio.sleep(5)
+        assert it.agent.turns[0].heard == ("What time is it?",)
+        assert [each.text for each in again.machine.transcript] == [
+            "What time is it?",
+            "It is noon.",
+        ]
 
 
 async def test_a_call_that_rang_for_too_long_meanwhile_is_hung_up():

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, assert_never
 
 from voice_call.call.actions import End, Ignored
 from voice_call.call.events import (
+    AgentSpeechEnded,
     Answered,
     CarrierEnded,
     Offered,
     Ringing,
+    SpeechOutcome,
     StreamClosed,
 )
 from voice_call.call.model import (
@@ -436,11 +438,11 @@ class CallManager:
         what is left of their time. All are asked after at once: a slow carrier must not
         keep the last call waiting for the answers about all others.
         """
-        sessions = [
-            self._revive(self._rebuild(entries))
-            for entries in self._services.journal.open_calls()
+        calls = [
+            self._rebuild(entries) for entries in self._services.journal.open_calls()
         ]
-        await asyncio.gather(*(self._take_up(session) for session in sessions))
+        sessions = [self._revive(call) for call in calls]
+        await asyncio.gather(*map(self._take_up, sessions, calls))
 
     def _revive(self, rebuilt: RebuiltCall) -> CallSession:
         session = CallSession(
@@ -454,7 +456,7 @@ class CallManager:
         self._enter(session)
         return session
 
-    async def _take_up(self, session: CallSession) -> None:
+    async def _take_up(self, session: CallSession, rebuilt: RebuiltCall) -> None:
         status = await self._ask_after(session)
         _log.info("open call found", call_id=session.opened.call_id, carrier=status)
         machine = session.machine
@@ -463,6 +465,14 @@ class CallManager:
             return
         if machine.media is MediaPhase.OPEN and machine.stream_id is not None:
             await session.receive(StreamClosed(stream_id=machine.stream_id))
+        for utterance_id in rebuilt.speaking:
+            await session.receive(
+                AgentSpeechEnded(
+                    utterance_id=utterance_id,
+                    outcome=SpeechOutcome.CANCELLED,
+                    heard="",  # nobody can prove what was
+                )
+            )
         session.revive()
 
     async def _ask_after(self, session: CallSession) -> CarrierStatus:

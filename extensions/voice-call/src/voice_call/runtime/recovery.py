@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from voice_call.call.actions import CallCommand
-from voice_call.call.events import CallEvent, Dialed
+from voice_call.call.actions import CallCommand, Speak, StartReply
+from voice_call.call.events import AgentSpeechEnded, CallEvent, Dialed
 from voice_call.call.machine import CallMachine
 from voice_call.call.setup import CallSetup
 from voice_call.errors import CallError, JournalCorrupt
@@ -15,9 +16,10 @@ from voice_call.reports.record import CallFacts
 from voice_call.runtime.journal_codec import CallOpened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from voice_call.call.actions import CallAction
     from voice_call.call.model import CarrierCallId
     from voice_call.runtime.journal_codec import JournalEntry
 
@@ -31,6 +33,7 @@ class RebuiltCall:
         opened: What was fixed about it.
         machine: Where it stood after the last entry.
         facts: What a public record needs beside the machine.
+        speaking: Ids of what was being said, or about to be: nobody says it any more.
     """
 
     def __init__(
@@ -38,9 +41,11 @@ class RebuiltCall:
         opened: CallOpened,
         machine: CallMachine,
         carrier_call_id: CarrierCallId | None,
+        speaking: Iterable[str],
     ) -> None:
         self.opened = opened
         self.machine = machine
+        self.speaking = tuple(speaking)
         self.facts = CallFacts(
             carrier=opened.carrier,
             carrier_call_id=(
@@ -87,21 +92,28 @@ def rebuild(
         ) from fault
     machine = CallMachine(setup, now=first.at)
     machine.start(now=first.at)
+    speaking: dict[str, None] = {}  # in the order in which it began
     for entry in entries[1:]:
-        _replay(machine, entry)
-    return RebuiltCall(opened, machine, carrier_call_id)
+        if isinstance(entry.what, AgentSpeechEnded):
+            speaking.pop(entry.what.utterance_id, None)
+        for action in _replay(machine, entry):
+            if isinstance(action, Speak):
+                speaking[action.utterance_id] = None
+            elif isinstance(action, StartReply):
+                speaking[action.reply_id] = None
+    return RebuiltCall(opened, machine, carrier_call_id, speaking)
 
 
-def _replay(machine: CallMachine, entry: JournalEntry) -> None:
+def _replay(machine: CallMachine, entry: JournalEntry) -> list[CallAction]:
     what = entry.what
+    actions: list[CallAction] = []
     while (due := machine.next_deadline()) is not None and due <= entry.at:
-        machine.tick(due)
+        actions += machine.tick(due)
     if isinstance(what, CallCommand):
-        try:
-            machine.request(what, now=entry.at)
-        except CallError:
-            return  # it was refused when it was live, too
+        with suppress(CallError):  # it was refused when it was live, too
+            actions += machine.request(what, now=entry.at)
     elif isinstance(what, CallEvent):
-        machine.receive(what, now=entry.at)
+        actions += machine.receive(what, now=entry.at)
         if isinstance(what, Dialed):
             machine.carrier_call_id = what.carrier_call_id
+    return actions
