@@ -131,11 +131,12 @@ class GatewayProcess:
     ) -> dict[str, Any]:
         limit = time.monotonic() + limit_s
         while time.monotonic() < limit:
-            record = self.describe(call_id)
-            if record["state"] in states:
+            found = self.call("voicecall.describe", {"callId": call_id})
+            if found["found"] and found["call"]["state"] in states:
+                record: dict[str, Any] = found["call"]
                 return record
             pause(0.05)
-        raise AssertionError(f"still {record['state']}, not {states}\n{self.log}")
+        raise AssertionError(f"not {states}: {found}\n{self.log}")
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -21,7 +21,15 @@ SILENT, PRESSER, KEYPAD = "+15550100000", "+15550100004", "+15550100003"
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    plugin = {"maxConcurrentCalls": 4, "drainSeconds": 0, "transcriptTimeoutMs": 2500}
+    plugin = {
+        "maxConcurrentCalls": 4,
+        "drainSeconds": 0,
+        "transcriptTimeoutMs": 2500,
+        "inboundPolicy": "allowlist",
+        "allowFrom": [SILENT],
+        "maxInboundCalls": 1,
+        "inboundGreeting": "Good day.",
+    }
     with GatewayProcess(tmp_path_factory.mktemp("gateway"), plugin) as running:
         yield running
 
@@ -136,6 +144,25 @@ def test_two_questions_at_once(gateway: GatewayProcess) -> None:
     codes = sorted(each.stderr.partition("]")[0] for each in both)
     assert codes == ["error[transcript_timeout", "error[turn_in_progress"]
     gateway.call("voicecall.end", {"callId": call_id})
+
+
+def call_in(gateway: GatewayProcess, from_: str) -> str:
+    done = gateway.cli("voicecall", "call-in", "--from", from_)
+    assert done.returncode == 0, done.stderr
+    carrier_call_id: str = json.loads(done.stdout)["providerCallId"]
+    return carrier_call_id
+
+
+def test_inbound_calls_are_greeted_or_refused(gateway: GatewayProcess) -> None:
+    taken = call_in(gateway, SILENT)
+    record = gateway.wait_for(taken, "listening")
+    assert [each["text"] for each in record["transcript"]] == ["Good day."]
+    stranger = gateway.wait_for(call_in(gateway, PRESSER), "hangup-bot")
+    assert stranger["ending"]["cause"] == "policy"
+    second = gateway.wait_for(call_in(gateway, SILENT), "busy")
+    assert second["ending"]["cause"] == "all_lines_busy"
+    ended = gateway.cli("voicecall", "end", "--call-id", taken)
+    assert json.loads(ended.stdout) == {"success": True}
 
 
 def test_no_line_is_free(tmp_path: Path) -> None:

@@ -125,6 +125,7 @@ class VoiceCallRuntime:
             self._manager,
             default_to=self._config.to_number,
             default_mode=CallMode(self._config.outbound.default_mode),
+            network=self.network,
         )
         await self._manager.recover()
         self._warming = asyncio.get_running_loop().create_task(self._warm_up())

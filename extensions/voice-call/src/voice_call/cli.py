@@ -53,7 +53,7 @@ def _print(result: Mapping[str, Any]) -> None:
 def _call(ctx: typer.Context, method: str, **params: Any) -> Mapping[str, Any]:
     client: GatewayClient = ctx.obj
     given = {name: value for name, value in params.items() if value is not None}
-    is_placing = method in ("initiate", "start")
+    is_placing = method in ("initiate", "start", "callIn")
     timeout_s = _PLACE_TIMEOUT_S if is_placing else _RPC_TIMEOUT_S
     return client.call(f"voicecall.{method}", given, timeout_s=timeout_s)
 
@@ -112,6 +112,18 @@ def dtmf(
 ) -> None:
     """Press keys."""
     _print(_call(ctx, "dtmf", callId=call_id, digits=digits))
+
+
+@app.command("call-in")
+def call_in(
+    ctx: typer.Context,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="Caller, E.164; withheld if absent.")
+    ] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Our number.")] = None,
+) -> None:
+    """Let the simulated network call us (mock carrier only)."""
+    _print(_call(ctx, "callIn", **{"from": from_, "to": to}))
 
 
 @app.command()

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from voice_call.call.actions import Ask, End, Say, SendDigits
 from voice_call.call.model import CallMode, Digit, EndCause, EndedBy
-from voice_call.errors import CallError, UnknownCall, VoiceCallError
+from voice_call.errors import CallError, UnknownCall, Unsupported, VoiceCallError
+from voice_call.phone_numbers import parse_e164
 from voice_call.reports.record import full_record, safe_record
 from voice_call.runtime.manager import PlaceOrder, check_message
 
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from voice_call.call.machine import CallMachine
+    from voice_call.carriers.simulated import SimulatedNetwork
     from voice_call.reports.record import CallFacts
     from voice_call.runtime.manager import CallManager
     from voice_call.runtime.session import CallSession
 
 __all__ = ["CallOperations", "ParameterRequired"]
 
+_MOCK_LINE = "+15550000000"
 _KEPT_OPERATIONS = 1000
 """Finished `continue.start` operations whose results are kept to be fetched."""
 
@@ -46,10 +49,20 @@ class CallOperations:
         *,
         default_to: str | None,
         default_mode: CallMode,
+        network: SimulatedNetwork | None = None,
     ) -> None:
+        """Take the calls and what holds where a request does not say.
+
+        Args:
+            manager: All calls.
+            default_to: Whom to call.
+            default_mode: What calls are for.
+            network: The simulated network, where calls go over it.
+        """
         self._manager = manager
         self._default_to = default_to
         self._default_mode = default_mode
+        self._network = network
         self._pending: OrderedDict[str, asyncio.Task[dict[str, Any]]] = OrderedDict()
 
     async def initiate(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,6 +150,20 @@ class CallOperations:
             raise ParameterRequired("digits may be 0-9, *, # and A-D.") from None
         await session.send_digits(SendDigits(digits=digits))
         return {"success": True}
+
+    async def call_in(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Let the simulated network call us: `from?`, `to?`; only on `mock`."""
+        if self._network is None:
+            raise Unsupported(
+                "Only the mock carrier can be told to call in; call your number from "
+                "a phone, or set provider to mock."
+            )
+        from_ = _text(params, "from")
+        caller = "" if from_ is None else parse_e164(from_)
+        to = _text(params, "to")
+        called = _MOCK_LINE if to is None else parse_e164(to)
+        carrier_call_id = await self._network.call_in(caller, called)
+        return {"providerCallId": carrier_call_id}
 
     async def end(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """End a call and wait until it is over: `callId`."""

@@ -69,6 +69,12 @@ METHODS = (
     ),
     Method(name="voicecall.speak", scope=WRITE, operation=CallOperations.speak),
     Method(name="voicecall.dtmf", scope=WRITE, operation=CallOperations.send_digits),
+    Method(
+        name="voicecall.callIn",
+        scope=WRITE,
+        operation=CallOperations.call_in,
+        needs_speech=True,
+    ),
     Method(name="voicecall.end", scope=WRITE, operation=CallOperations.end),
     Method(name="voicecall.status", scope=READ, operation=CallOperations.status),
     Method(name="voicecall.describe", scope=WRITE, operation=CallOperations.describe),
