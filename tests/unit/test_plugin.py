@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from contextlib import asynccontextmanager
@@ -12,7 +13,12 @@ import pytest
 
 from voice_call import registry
 from voice_call.call.model import CallId, CallMode, Direction
-from voice_call.errors import ConfigError, JournalCorrupt, VoiceCallError
+from voice_call.errors import (
+    ConfigError,
+    JournalCorrupt,
+    ShuttingDown,
+    VoiceCallError,
+)
 from voice_call.plugin import PluginDisabled, VoiceCallPlugin, plugin
 from voice_call.rpc import METHODS
 from voice_call.runtime.journal import Journal
@@ -247,6 +253,23 @@ async def test_a_stopped_plugin_says_so(tmp_path: Path):
         ("plugin_disabled", "The Gateway is stopping; try again later.")
     }
     await host.stop()
+
+
+async def test_calls_can_be_asked_after_and_ended_while_the_gateway_drains(
+    tmp_path: Path,
+) -> None:
+    host = host_of(tmp_path)
+    await host.start()
+    placed = await host.call("voicecall.start", to=SILENT)
+    stopping = asyncio.ensure_future(host.stop(60.0))
+    await asyncio.sleep(0)
+    status = await host.call("voicecall.status", callId=placed["callId"])
+    assert status["found"] is True
+    with pytest.raises(ShuttingDown):
+        await host.call("voicecall.start", to=SILENT)
+    ended = await host.call("voicecall.end", callId=placed["callId"])
+    assert ended == {"success": True}
+    await asyncio.wait_for(stopping, 10.0)
 
 
 async def test_stopping_ends_the_calls_that_are_live(tmp_path: Path):

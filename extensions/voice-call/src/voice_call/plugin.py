@@ -73,11 +73,16 @@ class _Instance:
             raise
 
     async def stop(self, limit_s: float) -> None:
-        """Drain and release; harmless where it never ran."""
-        runtime, self._runtime = self._runtime, None
+        """Drain and release; harmless where it never ran.
+
+        Calls that are still live can be asked after, spoken on and ended meanwhile.
+        """
         self._fault = PluginDisabled("The Gateway is stopping; try again later.")
-        if runtime is not None:
-            await runtime.stop(limit_s)
+        if self._runtime is not None:
+            try:
+                await self._runtime.stop(limit_s)
+            finally:
+                self._runtime = None
 
     async def operations(self) -> CallOperations:
         """Return what can be asked, also before the speech engines are ready."""
