@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from voice_call.config import load_config
-from voice_call.errors import UnknownCall
 from voice_call.reports.record import full_record
 from voice_call.runtime.journal_reader import JournalReader
 from voice_call.runtime.recovery import rebuild
@@ -42,7 +41,5 @@ def stored_status(
             return {"found": False}
         call = rebuild(reader.entries(known))
         return {"found": True, "call": full_record(call.machine, call.facts)}
-    except UnknownCall:
-        return {"found": False}
     finally:
         reader.close_reader()
