@@ -45,6 +45,7 @@ __all__ = [
     "MediaLink",
     "MediaListener",
     "PlanStep",
+    "ReportPlayed",
     "SayText",
     "SendAudio",
     "SendMark",
@@ -155,6 +156,10 @@ class CallControl(Protocol):
         """End a call; harmless when it has ended already."""
         ...
 
+    async def act(self, call: CallRef, steps: tuple[PlanStep, ...]) -> None:
+        """Make a live call without a media stream take these steps now."""
+        ...
+
     async def send_digits(self, call: CallRef, digits: tuple[Digit, ...]) -> None:
         """Send DTMF digits without disturbing a media stream."""
         ...
@@ -180,12 +185,15 @@ class HttpRequest:
         url: The public URL that the carrier called, rebuilt by the server.
         headers: Names in lower case; the last of repeated ones.
         body: Raw bytes.
+        url_alternatives: Other spellings of the same URL that the carrier may have
+            signed, such as with or without the port; likelier ones first.
     """
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
+    url_alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,8 +288,29 @@ class GatherSpeech:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportPlayed:
+    """Report as soon as everything before has been heard: the proof of playout.
+
+    Attributes:
+        utterance_id: Comes back in an `AgentSpeechEnded` notice.
+        url: Where to report; the answer says how the call goes on.
+    """
+
+    utterance_id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeepWaiting:
-    """Keep the call as it is; never a document that ends a live call."""
+    """Keep the call as it is; never a document that ends a live call.
+
+    Attributes:
+        url: Where to ask again after `wait_s` seconds, None to wait to be told.
+        wait_s: How long to wait, in seconds.
+    """
+
+    url: str | None = None
+    wait_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,7 +320,7 @@ class EndCall:
     is_refusal: bool = False
 
 
-PlanStep = ConnectStream | SayText | GatherSpeech | KeepWaiting | EndCall
+PlanStep = ConnectStream | SayText | GatherSpeech | ReportPlayed | KeepWaiting | EndCall
 """One step of what a carrier is told in answer to a webhook."""
 
 

@@ -27,13 +27,18 @@ from voice_call.carriers.simulated.ear import CalleeSpeech, HeardUtterance
 from voice_call.carriers.simulated.numbers import Behaviour
 from voice_call.carriers.simulated.settings import CalleePlan, SimulatedSettings
 from voice_call.carriers.simulated.webhooks import SimulatedWebhooks
-from voice_call.errors import CarrierRefused, CarrierUnreachable, UnknownCall
+from voice_call.errors import (
+    CarrierRefused,
+    CarrierUnreachable,
+    UnknownCall,
+    Unsupported,
+)
 from voice_call.log import bind_call, get_logger
 from voice_call.media.audio import FRAME_S
 
 if TYPE_CHECKING:
     from voice_call.call.model import Digit
-    from voice_call.carriers.base import CarrierSink
+    from voice_call.carriers.base import CarrierSink, PlanStep
     from voice_call.clock import Clock
 
 __all__ = ["CARRIER_NAME", "SimulatedNetwork"]
@@ -326,6 +331,13 @@ class _Control:
     async def hang_up(self, call: CallRef) -> None:
         if (live := await self._network.find_live(call)) is not None:
             live.hang_up()
+
+    async def act(
+        self,
+        call: CallRef,  # noqa: ARG002 - it makes no difference
+        steps: tuple[PlanStep, ...],  # noqa: ARG002 - as above
+    ) -> None:
+        raise Unsupported("The simulated network speaks over media streams only.")
 
     async def send_digits(self, call: CallRef, digits: tuple[Digit, ...]) -> None:
         live = await self._network.find_live(call)
