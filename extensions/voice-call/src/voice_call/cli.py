@@ -9,14 +9,13 @@ are imported inside the commands that need them.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from voice_call.gateway_client import GatewayClient
 
 __all__ = ["app"]
@@ -88,12 +87,10 @@ def continue_(
 ) -> None:
     """Say something and wait for the answer."""
     client: GatewayClient = ctx.obj
-    entry = _plugin_config(client)
-    wait_s = float(entry.get("transcriptTimeoutMs", _DEFAULT_ANSWER_S * 1000)) / 1000
     result = client.call(
         "voicecall.continue",
         {"callId": call_id, "message": message},
-        timeout_s=wait_s + _ANSWER_MARGIN_S,
+        timeout_s=_answer_s(client) + _ANSWER_MARGIN_S,
     )
     _print(result)
 
@@ -166,9 +163,18 @@ def demo(
 
 
 def _plugin_config(client: GatewayClient) -> Mapping[str, Any]:
-    entries = client.config.get("plugins", {}).get("entries", {})
-    config: Mapping[str, Any] = entries.get("voice-call", {}).get("config", {})
-    return config
+    """Return the plugin's settings; where they are none, the Gateway will say so."""
+    found: Any = client.config
+    for key in ("plugins", "entries", "voice-call", "config"):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _answer_s(client: GatewayClient) -> float:
+    timeout_ms = _plugin_config(client).get("transcriptTimeoutMs")
+    if type(timeout_ms) is int and timeout_ms > 0:
+        return timeout_ms / 1000
+    return _DEFAULT_ANSWER_S
 
 
 def _status_from_journal(
