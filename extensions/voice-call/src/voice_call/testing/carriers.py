@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         CarrierSink,
         DialOrder,
         MediaListener,
+        PlanStep,
         StreamCommand,
         StreamEvent,
     )
@@ -143,6 +144,7 @@ class ManualCarrier:
         answered: Every call that was picked up.
         rejected: Every call that was refused: cause and notice.
         hung_up: Every hang-up.
+        steps: Every step that a call without a stream was told to take.
         digits: Every key sent.
         asked: Every call that was asked after.
         faults: Raised by the next commands of a name, one each.
@@ -171,6 +173,7 @@ class ManualCarrier:
         self.answered: list[CallRef] = []
         self.rejected: list[tuple[EndCause, str | None]] = []
         self.hung_up: list[CallRef] = []
+        self.steps: list[PlanStep] = []
         self.digits: list[Digit] = []
         self.asked: list[CallRef] = []
         self.faults: dict[str, list[Exception]] = {}
@@ -283,6 +286,15 @@ class ManualCarrier:
         self.hung_up.append(call)
         await self._obey("hang_up")
         self._confirm(call)
+
+    async def act(
+        self,
+        call: CallRef,  # noqa: ARG002 - one list for all calls
+        steps: tuple[PlanStep, ...],
+    ) -> None:
+        """Note steps."""
+        await self._obey("act")
+        self.steps.extend(steps)
 
     async def send_digits(
         self,
