@@ -595,3 +595,32 @@ async def test_a_call_whose_agent_and_voice_break_does_not_harm_another():
         await asyncio.sleep(5)
         assert good.machine.transcript[-1].text == "All right."
         assert it.manager.live() == [good]
+
+
+async def test_news_take_effect_though_who_brought_them_does_not_wait():
+    journal = MoodyJournal.in_memory()
+    async with office(journal=journal) as it:
+        session = await it.place()
+        journal.delay_s = 0.5
+        bringing = asyncio.create_task(
+            it.network.report(f"manual-{session.opened.call_id}", Answered(), key="a")
+        )
+        await asyncio.sleep(0.1)
+        bringing.cancel()
+        await asyncio.sleep(1)
+        assert bringing.cancelled()
+        assert session.machine.state is CallState.ANSWERED
+
+
+async def test_news_that_nobody_waits_for_may_fail():
+    journal = MoodyJournal.in_memory()
+    async with office(journal=journal) as it:
+        session = await it.place()
+        journal.delay_s, journal.refusals = 0.5, 1
+        bringing = asyncio.create_task(
+            it.network.report(f"manual-{session.opened.call_id}", Answered(), key="a")
+        )
+        await asyncio.sleep(0.1)
+        bringing.cancel()
+        await asyncio.sleep(1)
+        assert session.machine.state is CallState.INITIATED

@@ -150,6 +150,7 @@ class CallManager:
         self._settings = settings
         self._sessions: dict[CallId, CallSession] = {}
         self._by_carrier: dict[CarrierCallId, CallId] = {}
+        self._deliveries: set[asyncio.Task[None]] = set()
         self._is_draining = False
 
     # -- looking -----------------------------------------------------------------------
@@ -293,9 +294,23 @@ class CallManager:
     async def deliver(self, notice: CarrierNotice) -> None:
         """Take what the carrier reports; returns when it is durable.
 
+        Cancelling this does not take the notice back: once it is written, it must take
+        effect as well, for the carrier's next report of it would be a repetition.
+
         Raises:
             JournalError: It could not be written; the carrier must report it again.
         """
+        taking = asyncio.get_running_loop().create_task(self._deliver(notice))
+        self._deliveries.add(taking)
+        taking.add_done_callback(self._delivered)
+        await asyncio.shield(taking)
+
+    def _delivered(self, taking: asyncio.Task[None]) -> None:
+        self._deliveries.discard(taking)
+        if not taking.cancelled():
+            taking.exception()  # told to whoever waits, if anybody still does
+
+    async def _deliver(self, notice: CarrierNotice) -> None:
         session = self._find_for(notice)
         if session is None:
             session = await self._take(notice)
