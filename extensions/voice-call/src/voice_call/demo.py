@@ -38,7 +38,10 @@ _START_LIMIT_S = 60.0
 _CALL_LIMIT_S = 150.0
 _NOT_YET = ("gateway_down", "plugin_starting")
 _POLL_S = 0.15
+_STOP_LIMIT_S = 30.0
 _RPC_TIMEOUT_S = 10.0
+_PLACE_TIMEOUT_S = 60.0
+"""The speech engines may still be loading."""
 _OPENING = "Hello, this is the receptionist of the demo office. How can I help you?"
 _NAMES = {"bot": "agent ", "user": "callee"}
 _PARTS = (
@@ -77,8 +80,7 @@ def run_demo(client: GatewayClient, out: Path) -> int:
     try:
         return _hold_call(client, gateway, out)
     finally:
-        gateway.terminate()
-        gateway.wait(timeout=30)
+        _stop(gateway)
 
 
 def _write_config(state: Path, out: Path) -> Path:
@@ -118,6 +120,15 @@ def _openclaw() -> str:
     return str(beside) if beside.exists() else (shutil.which("openclaw") or "openclaw")
 
 
+def _stop(gateway: subprocess.Popen[bytes]) -> None:
+    gateway.terminate()
+    try:
+        gateway.wait(timeout=_STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        gateway.kill()
+        gateway.wait()
+
+
 # -- the call --------------------------------------------------------------------------
 
 
@@ -128,11 +139,16 @@ def _hold_call(
     placed = client.call(
         "voicecall.initiate",
         {"message": _OPENING, "mode": "conversation"},
-        timeout_s=_RPC_TIMEOUT_S,
+        timeout_s=_PLACE_TIMEOUT_S,
     )
     call_id = str(placed["callId"])
     _say(f"Calling the simulated callee {_DEMO_NUMBER} …\n")
     record = _follow(client, call_id, out)
+    if "answeredAt" not in record:
+        raise DemoFailed(
+            f"The callee did not answer ({record['endReason']}); "
+            f"see {out / 'gateway.log'}."
+        )
     folder = out / "calls" / call_id
     report = _await_report(folder / "transcript.json", out)
     _print_summary(record, report, folder)
@@ -182,8 +198,9 @@ def _follow(client: GatewayClient, call_id: str, out: Path) -> Mapping[str, Any]
 
 def _offset(record: Mapping[str, Any], at_ms: int | None) -> str:
     zero = record.get("answeredAt", record["startedAt"])
-    seconds = 0.0 if at_ms is None else max(0, at_ms - zero) / 1000
-    return f"[{int(seconds // 60):02d}:{seconds % 60:04.1f}]"
+    tenths = 0 if at_ms is None else round(max(0, at_ms - zero) / 100)
+    minutes, tenths = divmod(tenths, 600)
+    return f"[{minutes:02d}:{tenths / 10:04.1f}]"
 
 
 def _await_report(path: Path, out: Path) -> Mapping[str, Any]:
