@@ -255,6 +255,7 @@ REMEDIES = {
     "plugin_failed": "See `openclaw plugins list` for what is wrong.",
     "plugin_starting": "Ask again in a second.",
     "port_in_use": "Stop what listens there, or set `gateway.port`.",
+    "port_taken": "Stop what listens there, or set `serve.port`.",
     "protocol_error": "A peer breaks the protocol: check its version.",
     "shutting_down": "Ask again when the Gateway is back.",
     "speech_failed": "Read the sentence; the Gateway's log names the engine's fault.",
@@ -309,7 +310,9 @@ def error_table() -> str:
         "|---|---|---|---|---|",
     ]
     for code, owner, fault, when in error_rows():
-        lines.append(f"| `{code}` | {owner} | {fault} | {when} | {REMEDIES[code]} |")
+        lines.append(
+            f"| `{code}` | {owner} | {fault} | {when} | {REMEDIES.get(code, '')} |"
+        )
     return "\n".join(lines)
 
 
