@@ -6,6 +6,7 @@ import asyncio
 import gc
 import weakref
 from contextlib import asynccontextmanager
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import pytest
@@ -394,6 +395,28 @@ async def test_an_offer_that_cannot_be_written_is_taken_when_it_comes_again():
         assert len(it.network.answered) == 1
 
 
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_news_in_any_order_and_twice_end_in_the_same_call(order: tuple[int, ...]):
+    news = (
+        Ringing(),
+        Answered(),
+        CarrierEnded(cause=EndCause.NORMAL, by=EndedBy.REMOTE),
+    )
+    async with office(max_calls=1) as it:
+        session = await it.place()
+        carrier_id = f"manual-{session.opened.call_id}"
+        for number in order:
+            for _ in range(2):
+                await it.network.report(carrier_id, news[number], key=f"k{number}")
+        await session.wait_closed()
+        assert session.machine.state is CallState.HANGUP_USER
+        assert it.manager.live() == []
+        told = it.manager.describe(carrier_id)
+        assert told.machine.ending == session.machine.ending
+        keys = [e.dedupe_key for e in it.journal.entries(session.opened.call_id)]
+        assert sorted(key for key in keys if key) == ["k0", "k1", "k2"]
+
+
 # -- names -----------------------------------------------------------------------------
 
 
@@ -489,8 +512,12 @@ async def test_a_drain_ends_every_call_though_the_disk_refuses():
     ("number", "state"),
     [
         ("+15550100000", CallState.COMPLETED),
+        ("+15550100001", CallState.COMPLETED),
         ("+15550100002", CallState.COMPLETED),
         ("+15550100003", CallState.COMPLETED),
+        ("+15550100004", CallState.COMPLETED),
+        ("+15550100005", CallState.COMPLETED),
+        ("+15550100006", CallState.COMPLETED),
         ("+15550100010", CallState.BUSY),
         ("+15550100011", CallState.NO_ANSWER),
         ("+15550100012", CallState.BUSY),
