@@ -438,6 +438,21 @@ async def test_a_call_is_found_under_every_id_that_the_carrier_gives_it():
         assert it.manager.describe("new").facts.carrier_call_id == "new"
 
 
+async def test_news_that_overtake_the_answer_to_the_dial_name_the_call():
+    async with office() as it:
+        it.network.delays["dial"] = 1.0
+        session = await it.place()
+        call_id = session.opened.call_id
+        await it.manager.deliver(
+            CarrierNotice(
+                event=Ringing(), carrier_call_id=CarrierCallId("new"), call_id=call_id
+            )
+        )
+        await asyncio.sleep(2)
+        assert session.carrier_call_id == "new"
+        assert it.manager.session(f"manual-{call_id}") is session
+
+
 async def test_news_under_an_older_id_do_not_bring_it_back():
     async with office() as it:
         session = await it.place()

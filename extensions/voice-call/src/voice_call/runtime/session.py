@@ -37,7 +37,7 @@ from voice_call.call.actions import (
     TakeBack,
     TranscriptAdded,
 )
-from voice_call.call.events import CarrierEnded, StreamClosed
+from voice_call.call.events import CarrierEnded, Dialed, StreamClosed
 from voice_call.call.machine import CallMachine
 from voice_call.call.model import CallMode
 from voice_call.carriers.base import CallRef, DialOrder
@@ -187,7 +187,8 @@ class CallSession:
                     carrier_call_id=carrier_call_id,
                 )
                 if is_new:
-                    self._take_name(carrier_call_id)
+                    if carrier_call_id is not None:
+                        self._take_name(carrier_call_id, event)
                     self._apply(event, at)
         return is_new
 
@@ -267,10 +268,11 @@ class CallSession:
                 self._take_own(self._deferred.popleft())
             self._alarm.set(self.machine.next_deadline())
 
-    def _take_name(self, carrier_call_id: CarrierCallId | None) -> None:
-        if carrier_call_id is not None:
+    def _take_name(self, carrier_call_id: CarrierCallId, event: CallEvent) -> None:
+        """Take a new name; the answer to a dial can be older than news of the call."""
+        if self.carrier_call_id is None or not isinstance(event, Dialed):
             self.carrier_call_id = carrier_call_id
-            self._owner.call_named(self, carrier_call_id)
+        self._owner.call_named(self, carrier_call_id)
 
     def _take_own(self, event: CallEvent) -> None:
         at = self._clock.now()
