@@ -18,7 +18,7 @@ from voice_call import registry
 from voice_call.assembly import VoiceCallRuntime
 from voice_call.call.model import CallMode
 from voice_call.config import load_config
-from voice_call.errors import ConfigError, EngineMissing, LimitReached
+from voice_call.errors import ConfigError, EngineMissing, InvalidNumber, LimitReached
 from voice_call.runtime.journal import Journal
 from voice_call.testing.clock import VirtualClock
 from voice_call.testing.host import FakeHost
@@ -217,6 +217,40 @@ async def test_a_caller_on_the_list_is_greeted(
         assert call["transcript"][0]["text"] == said
 
 
+@pytest.mark.parametrize(
+    ("params", "from_", "to"),
+    [
+        ({}, "", "+15550000000"),
+        ({"from": "+15550123456"}, "+15550123456", "+15550000000"),
+        (
+            {"from": "+1 555 012 3456", "to": "+15550001234"},
+            "+15550123456",
+            "+15550001234",
+        ),
+    ],
+)
+async def test_the_simulated_network_calls_in_when_told(
+    tmp_path: Path, params: Mapping[str, Any], from_: str, to: str
+) -> None:
+    async with running(tmp_path, inboundPolicy="open") as runtime:
+        calls = await runtime.ready()
+        placed = await calls.call_in(params)
+        await asyncio.sleep(3.0)
+        call = await record(runtime, placed["providerCallId"])
+        assert (call["direction"], call["from"], call["to"]) == ("inbound", from_, to)
+
+
+@pytest.mark.parametrize("params", [{"from": "5550123456"}, {"to": "12"}])
+async def test_who_calls_in_needs_a_number_or_none(
+    tmp_path: Path, params: Mapping[str, Any]
+) -> None:
+    async with running(tmp_path, inboundPolicy="open") as runtime:
+        calls = await runtime.ready()
+        with pytest.raises(InvalidNumber):
+            await calls.call_in(params)
+        assert runtime.network.live_calls() == ()
+
+
 # -- what a call leaves behind ---------------------------------------------------------
 
 
@@ -235,7 +269,8 @@ async def test_a_recorded_call_leaves_its_reports(
         recording["path"] = str(folder)
     async with running(tmp_path, recording=recording) as runtime:
         call_id = await place(runtime, SILENT, message="Hello.")
-        await asyncio.sleep(30.0)
+        # Its files are written by a thread, for which virtual time does not wait.
+        await runtime._manager.session(call_id).wait_closed()
     assert {"recording.wav", "transcript.json"} <= set(names_in(folder / call_id))
 
 

@@ -121,6 +121,20 @@ COMMANDS: list[tuple[tuple[str, ...], AskedMethod, Mapping[str, Any]]] = [
         DONE,
     ),
     (
+        ("call-in", "--from", CALLEE, "--to", "+15550000000"),
+        AskedMethod(
+            method="voicecall.callIn",
+            params={"from": CALLEE, "to": "+15550000000"},
+            timeout_s=60.0,
+        ),
+        {"providerCallId": "mock-in-1"},
+    ),
+    (
+        ("call-in",),
+        AskedMethod(method="voicecall.callIn", params={}, timeout_s=60.0),
+        {"providerCallId": "mock-in-1"},
+    ),
+    (
         ("end", "--call-id", "call-1"),
         AskedMethod(
             method="voicecall.end", params={"callId": "call-1"}, timeout_s=30.0
@@ -151,6 +165,7 @@ def test_a_command_asks_once_and_prints_one_json_object(
         speak=DONE,
         dtmf=DONE,
         end=DONE,
+        callIn={"providerCallId": "mock-in-1"},
         describe={"found": True, "call": RECORD},
         **{"continue": {"success": True, "transcript": "Um zwölf."}},
     )

@@ -75,6 +75,7 @@ async def test_every_method_has_its_scope(tmp_path: Path):
             "voicecall.continue.result": "operator.write",
             "voicecall.speak": "operator.write",
             "voicecall.dtmf": "operator.write",
+            "voicecall.callIn": "operator.write",
             "voicecall.end": "operator.write",
             "voicecall.status": "operator.read",
             "voicecall.describe": "operator.write",
@@ -161,6 +162,7 @@ async def test_end_status_and_describe(tmp_path: Path):
         ("speak", {"callId": "x", "message": "Hi."}, "unknown_call"),
         ("dtmf", {"callId": "x", "digits": "1"}, "unknown_call"),
         ("end", {}, "parameter_required"),
+        ("callIn", {"from": "+15550123456"}, "unsupported"),
     ],
 )
 async def test_a_fault_in_the_request_has_a_code_and_says_so(
@@ -184,7 +186,7 @@ async def test_without_speech_engines_only_placing_is_refused(tmp_path: Path):
     async with line(tmp_path) as it:
         call_id = await it.talking()
         it.fault = EngineMissing(REMEDY, engine="local")
-        for method in ("voicecall.initiate", "voicecall.start"):
+        for method in ("voicecall.initiate", "voicecall.start", "voicecall.callIn"):
             with pytest.raises(EngineMissing, match="pip install"):
                 await it.call(method, to=CALLEE, message="Hello.")
         status = await it.call("voicecall.status", callId=call_id)
