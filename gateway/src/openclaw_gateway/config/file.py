@@ -150,7 +150,8 @@ def read_text(path: Path) -> str:
         ConfigUnreadable: It cannot be read, or is no text.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8", newline="") as file:
+            return file.read()
     except FileNotFoundError:
         return ""
     except OSError as error:

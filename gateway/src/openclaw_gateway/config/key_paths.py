@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from openclaw_gateway.errors import BadParams, ConfigInvalid
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MISSING",
+    "Change",
     "KeyPath",
     "find_value",
     "parse_path",
@@ -29,6 +31,20 @@ KeyPath = tuple[str | int, ...]
 
 MISSING: Any = object()
 """What `find_value` returns where nothing is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One value to be set or removed.
+
+    Attributes:
+        path: Where.
+        value: What shall stand there; `MISSING` removes what does.
+    """
+
+    path: KeyPath
+    value: Any
+
 
 _STEP = re.compile(
     r"""(?:^|\.)(?P<name>[^.\[\]"']+)|\[(?P<index>\d{1,6})\]|\[(?P<quoted>"(?:[^"\\]|\\.)*")\]"""
