@@ -80,6 +80,7 @@ DEFAULTS = {
     "webhookSecurity.allowedHosts": (),
     "webhookSecurity.trustForwardingHeaders": False,
     "webhookSecurity.trustedProxyIPs": (),
+    "webhookSecurity.allowUnsignedPublic": False,
     "streaming.enabled": False,
     "streaming.streamPath": "/voice/stream",
     "streaming.sttModel": "gpt-4o-transcribe",

@@ -185,6 +185,11 @@ class WebhookSecurity(Section):
     allowed_hosts: Texts = ()
     trust_forwarding_headers: bool = False
     trusted_proxy_ips: Texts = Field(default=(), alias="trustedProxyIPs")
+    allow_unsigned_public: bool = Field(
+        default=False,
+        description="Lets skipSignatureVerification hold where others can reach the "
+        "server; then anybody can forge webhooks.",
+    )
 
 
 class Streaming(Section):
