@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from e2e.gateway_process import free_port, pause
+from voice_call import demo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -269,6 +270,14 @@ def test_every_command_that_is_named_exists(page: Path) -> None:
 def test_the_readme_is_short_enough_to_be_read() -> None:
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert 77 <= len(lines) <= 150
+
+
+def test_the_readme_shows_what_the_demo_prints() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"Calling the simulated callee {demo._DEMO_NUMBER} …" in text
+    assert f"agent   {demo._OPENING}" in text
+    for _, label in demo._PARTS:
+        assert f"\n  {label} " in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
