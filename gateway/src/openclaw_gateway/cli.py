@@ -1,7 +1,8 @@
 """The command `openclaw`.
 
 Commands only parse, call and print. Results are one JSON object on standard output;
-what goes wrong is one line on standard error, `error[<code>]: <sentence>`. The exit code
+what goes wrong is one line on standard error, `error[<code>]: <sentence>`, one line
+for each problem of a configuration. The exit code
 is 0 only on success, 1 on failure, 2 where the command line is wrong, 130 on Ctrl-C.
 
 Plugins add command groups through the entry-point group `openclaw.cli`: the name is the
@@ -25,11 +26,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from openclaw_gateway.cli_context import CommandContext
-from openclaw_gateway.plugins.discovery import find_commands
+from openclaw_gateway.commands import CORE_GROUPS, build_app
+from openclaw_gateway.commands.plugin_groups import command_of, plugin_commands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from importlib.metadata import EntryPoint
 
 __all__ = ["main"]
 
@@ -54,25 +55,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(args: list[str]) -> int:
     name = args[0] if args else "--help"
-    if not name.startswith("-") and name not in {"gateway", "plugins"}:
-        point = find_commands().get(name)
-        if point is not None:
-            return _invoke(_load(point), args[1:], f"openclaw {name}")
+    if not name.startswith("-") and name not in CORE_GROUPS:
+        load = plugin_commands().get(name)
+        if load is not None:
+            return _invoke(command_of(load), args[1:], f"openclaw {name}")
     from typer.main import get_command  # noqa: PLC0415 - not needed by click groups
 
-    from openclaw_gateway.commands import build_app  # noqa: PLC0415 - likewise
-
-    return _invoke(get_command(build_app()), args or ["--help"], "openclaw")
-
-
-def _load(point: EntryPoint) -> Any:
-    """Import a plugin's commands."""
-    loaded = point.load()
-    if hasattr(loaded, "main"):
-        return loaded
-    from typer.main import get_command  # noqa: PLC0415 - not needed by click groups
-
-    return get_command(loaded)
+    named = () if name in CORE_GROUPS else plugin_commands()
+    app = build_app(name, plugin_groups=named)
+    return _invoke(get_command(app), args or ["--help"], "openclaw")
 
 
 def _invoke(command: Any, args: list[str], prog_name: str) -> int:
@@ -99,7 +90,8 @@ def _report(error: Exception) -> int:
         error = RuntimeError(
             f"{type(error).__name__}: {error} (OPENCLAW_DEBUG=1 shows where)"
         )
-    _say(f"error[{code}]: {' '.join(str(error).split())}")
+    for each in getattr(error, "problems", None) or [error]:
+        _say(f"error[{code}]: {' '.join(str(each).split())}")
     return EXIT_FAILURE
 
 

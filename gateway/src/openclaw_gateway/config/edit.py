@@ -80,7 +80,7 @@ def edit_file(path: Path, changes: Sequence[Change]) -> Edited:
         if _is_same(after, before):
             return Edited(before=before, after=after, backup=None, kept_comments=True)
         _refuse_new_problems(before, after)
-        kept = changed is not None
+        kept = changed is not None or not text.strip()
         if changed is None:
             changed = json.dumps(after, indent=2, ensure_ascii=False) + "\n"
         backup = _back_up(path)

@@ -25,7 +25,14 @@ from openclaw_gateway.errors import ConfigInvalid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Memory", "has_reference", "is_reference", "resolve"]
+__all__ = [
+    "HIDDEN",
+    "Memory",
+    "has_reference",
+    "hide_secrets",
+    "is_reference",
+    "resolve",
+]
 
 Memory = dict[str, str]
 """Secrets that were fetched already, so that each program runs once."""
@@ -239,3 +246,24 @@ def _checked(value: bytes | str, key_path: str) -> str:
     if not text:
         raise ConfigInvalid("the secret is empty.", key_path=key_path)
     return text
+
+
+_SECRET_NAMES = ("token", "secret", "password", "apikey", "credential", "privatekey")
+HIDDEN = "[hidden]"
+
+
+def hide_secrets(value: Any, *, key: str = "") -> Any:
+    """Return a value in which texts under names of secrets are hidden.
+
+    References stay: they say where a secret is, not what it is.
+    """
+    if isinstance(value, dict):
+        if is_reference(value):
+            return value
+        return {name: hide_secrets(item, key=name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [hide_secrets(item, key=key) for item in value]
+    folded = key.lower().replace("_", "").replace("-", "")
+    if isinstance(value, str) and any(name in folded for name in _SECRET_NAMES):
+        return value if _VARIABLE.fullmatch(value) else HIDDEN
+    return value

@@ -1,0 +1,1 @@
+"""An example plugin: it greets, and counts whom it greeted."""
