@@ -115,6 +115,8 @@ class DialOrder:
         max_duration_s: The carrier's own limit behind ours, in seconds.
         stream_token: Single-use secret that the media stream must present, if any.
         notify_text: A one-shot message that may be sent inline with the dial.
+        webhook_url: The public URL that the carrier calls back, None where none is known.
+        machine_detection: True where answering-machine detection is wanted.
     """
 
     call_id: CallId
@@ -124,6 +126,8 @@ class DialOrder:
     max_duration_s: float
     stream_token: str | None = None
     notify_text: str | None = None
+    webhook_url: str | None = None
+    machine_detection: bool = False
 
 
 class CarrierStatus(StrEnum):
