@@ -41,7 +41,12 @@ class Desk:
         self.office = Office(ManualCarrier())
         self.events: list[CallEvent] = []
         self.chronicle = Chronicle(folder=None)
-        self.line = Line(self.office.services, self.chronicle, self.events.append)
+        self.line = Line(
+            self.office.services,
+            self.chronicle,
+            self.events.append,
+            call_id=CallId("call-1"),
+        )
         self._streams = 0
 
     def open(self) -> ManualStream:
@@ -293,5 +298,5 @@ async def test_a_closed_line_leaves_nothing():
     await asyncio.sleep(0.1)
     assert asyncio.all_tasks() == before
     assert stream.is_closed
-    assert it.line._replies == {}
+    assert it.line._replies._tasks == {}
     assert it.office.ticker._dues == {}

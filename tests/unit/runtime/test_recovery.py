@@ -503,3 +503,28 @@ async def test_calls_survive_in_a_journal_on_disk(tmp_path: Path):
     assert rebuilt.opened == OPENED
     assert rebuilt.machine.state is CallState.ANSWERED
     assert rebuilt.facts.carrier_call_id == "c"
+
+
+async def test_one_damaged_call_keeps_nothing_else_from_going_on():
+    journal = Journal.in_memory()
+    for call_id in ("damaged", "sound"):
+        opened = CallOpened(
+            call_id=CallId(call_id),
+            carrier="manual",
+            direction=Direction.OUTBOUND,
+            mode=CallMode.NOTIFY,
+            from_="+15550000000",
+            to="+15550001234",
+            session_key="voice:1",
+            limits=pack_setup(
+                CallSetup(call_id=CallId(call_id), direction=Direction.OUTBOUND)
+            )
+            if call_id == "sound"
+            else {"call_id": 7},
+        )
+        await journal.append(CallId(call_id), opened, at=EPOCH_S)
+    async with office(journal=journal) as it:
+        await it.manager.recover()
+        await asyncio.sleep(1)
+        assert [each.opened.call_id for each in it.manager.live()] == []
+        assert it.manager.describe("sound").machine.is_over

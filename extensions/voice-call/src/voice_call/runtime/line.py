@@ -21,6 +21,8 @@ from voice_call.call.events import (
     StreamOpened,
 )
 from voice_call.carriers.base import (
+    ConnectStream,
+    KeepWaiting,
     StreamAudio,
     StreamDigit,
     StreamMark,
@@ -31,15 +33,20 @@ from voice_call.log import get_logger
 from voice_call.reports.transcript import MomentKind
 from voice_call.runtime.ears import Ears
 from voice_call.runtime.mouth import Mouth
-from voice_call.runtime.reply import run_reply
+from voice_call.runtime.reply import RunningReplies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from voice_call.call.actions import Speak, StartReply
+    from voice_call.call.actions import Listen, Speak, StartReply
     from voice_call.call.events import CallerSpoke, CallEvent
-    from voice_call.call.model import StreamId
-    from voice_call.carriers.base import MediaLink, MediaListener, StreamEvent
+    from voice_call.call.model import CallId, StreamId
+    from voice_call.carriers.base import (
+        MediaLink,
+        MediaListener,
+        PlanStep,
+        StreamEvent,
+    )
     from voice_call.runtime.agent import AgentTurn
     from voice_call.runtime.chronicle import Chronicle
     from voice_call.runtime.services import CallServices
@@ -58,7 +65,10 @@ class Line:
         services: CallServices,
         chronicle: Chronicle,
         report: Callable[[CallEvent], None],
+        *,
+        call_id: CallId,
     ) -> None:
+        self._call_id = call_id
         self._services = services
         self._clock = services.clock
         self._chronicle = chronicle
@@ -72,7 +82,7 @@ class Line:
         )
         self._stream: _Stream | None = None
         self._ears: Ears | None = None
-        self._replies: dict[str, asyncio.Task[None]] = {}
+        self._replies = RunningReplies(services.agent)
         self._farewells: set[asyncio.Task[None]] = set()
 
     # -- streams -----------------------------------------------------------------------
@@ -132,34 +142,48 @@ class Line:
         if not farewell.cancelled() and (fault := farewell.exception()) is not None:
             _log.error("ears did not close", exc_info=fault)
 
+    # -- what a carrier is told --------------------------------------------------------
+
+    def plan(self) -> tuple[PlanStep, ...]:
+        """Return how the carrier connects its stream, unless it has done so."""
+        door = self._services.door
+        if self._stream is not None or door is None:
+            return (KeepWaiting(),)
+        return (ConnectStream(url=door.url, token=door.issue(self._call_id)),)
+
+    def played(self, piece_id: str) -> None:
+        """Nothing to do: marks on the stream prove what was heard."""
+
+    def carrier_failed(self, detail: str) -> None:
+        """Nothing to do: on a stream, the carrier is told nothing to say."""
+
+    def is_current(self, event: CallerSpoke) -> bool:  # noqa: ARG002 - whatever it is
+        """Return True: there are no earlier listenings on a stream."""
+        return True
+
     # -- what the call wants said ------------------------------------------------------
 
     def speak(self, speak: Speak) -> None:
         """Say a complete text."""
         self._mouth.speak(speak)
 
+    def listen(self, listen: Listen) -> None:
+        """Nothing to do: a stream is listened to always."""
+
     def start_reply(self, start: StartReply, turn: AgentTurn) -> None:
         """Let the agent answer."""
         self._chronicle.reply_began(start.reply_id)
         self._mouth.begin_reply(start.reply_id)
-        task = asyncio.get_running_loop().create_task(
-            run_reply(self._services.agent, turn, self)
-        )
-        self._replies[start.reply_id] = task
-        task.add_done_callback(lambda _: self._replies.pop(start.reply_id, None))
+        self._replies.start(turn, self)
 
     def take_back(self, utterance_id: str) -> None:
         """Stop an utterance, and the agent's run behind it."""
-        task = self._replies.pop(utterance_id, None)
-        if task is not None:
-            task.cancel()
+        self._replies.cancel(utterance_id)
         self._mouth.take_back(utterance_id)
 
     def stop_speaking(self) -> None:
         """Take back everything."""
-        for task in self._replies.values():
-            task.cancel()
-        self._replies.clear()
+        self._replies.cancel_all()
         self._mouth.stop()
 
     async def close(self) -> None:

@@ -40,10 +40,11 @@ from voice_call.call.policy import (
     judge_outbound,
 )
 from voice_call.call.setup import CallLimits, CallSetup, Phrases, Refusal
-from voice_call.carriers.base import CallRef, CarrierStatus
+from voice_call.carriers.base import CallRef, CarrierStatus, EndCall
 from voice_call.errors import (
     CarrierError,
     InvalidNumber,
+    JournalCorrupt,
     JournalError,
     LimitReached,
     MessageRequired,
@@ -59,12 +60,13 @@ from voice_call.runtime.recovery import RebuiltCall, pack_setup, rebuild
 from voice_call.runtime.session import CallSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from voice_call.carriers.base import (
         CarrierNotice,
         MediaLink,
         MediaListener,
+        PlanStep,
         StreamStarted,
     )
     from voice_call.runtime.journal_codec import JournalEntry
@@ -77,6 +79,7 @@ _log = get_logger(__name__)
 MAX_MESSAGE_CHARACTERS = 20_000
 """About twenty minutes of speech; more is a mistake rather than a message."""
 _REFUSALS = {each.code: each for each in (InvalidNumber, LimitReached, NumberRefused)}
+_MOST_OPEN_CALLS = 10_000
 _LAST_WORDS_S = 5.0
 """How long a drain waits for calls that it had to end."""
 
@@ -318,6 +321,9 @@ class CallManager:
             await self._set_aside(notice)
             return
         is_renamed = self._is_new_name(notice.carrier_call_id, session)
+        if isinstance(notice.event, AgentSpeechEnded):
+            session.played(notice.event.utterance_id)
+            return
         await session.receive(
             notice.event,
             dedupe_key=notice.dedupe_key,
@@ -395,6 +401,13 @@ class CallManager:
             dedupe_key=notice.dedupe_key,
         )
 
+    def plan(self, carrier_call_id: CarrierCallId) -> tuple[PlanStep, ...]:
+        """Return what a carrier shall do with a call now, in answer to its webhook."""
+        try:
+            return self.session(carrier_call_id).plan()
+        except UnknownCall:
+            return (EndCall(),)
+
     def open_stream(self, started: StreamStarted, link: MediaLink) -> MediaListener:
         """Bind a media stream to its call.
 
@@ -453,11 +466,18 @@ class CallManager:
         what is left of their time. All are asked after at once: a slow carrier must not
         keep the last call waiting for the answers about all others.
         """
-        calls = [
-            self._rebuild(entries) for entries in self._services.journal.open_calls()
-        ]
+        calls = list(self._open_calls())
         sessions = [self._revive(call) for call in calls]
         await asyncio.gather(*map(self._take_up, sessions, calls))
+
+    def _open_calls(self) -> Iterator[RebuiltCall]:
+        journal = self._services.journal
+        for summary in journal.calls(limit=_MOST_OPEN_CALLS, is_open=True):
+            try:
+                yield self._rebuild(journal.entries(summary.call_id))
+            except JournalCorrupt as fault:
+                # One damaged call must not keep the others, and new ones, from going on.
+                _log.error("call lost", call_id=summary.call_id, detail=str(fault))
 
     def _revive(self, rebuilt: RebuiltCall) -> CallSession:
         session = CallSession(

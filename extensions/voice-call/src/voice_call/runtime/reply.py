@@ -15,7 +15,7 @@ from voice_call.speech.spoken import SpokenParser
 if TYPE_CHECKING:
     from voice_call.runtime.agent import Agent, AgentTurn
 
-__all__ = ["ReplyListener", "run_reply"]
+__all__ = ["ReplyListener", "RunningReplies", "run_reply"]
 
 
 class ReplyListener(Protocol):
@@ -32,6 +32,33 @@ class ReplyListener(Protocol):
     def reply_ended(self, event: AgentReplied | ReplyFailed) -> None:
         """The reply is complete, or has failed."""
         ...
+
+
+class RunningReplies:
+    """The agent's runs of one call; a newer one does not end an older one by itself."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def start(self, turn: AgentTurn, listener: ReplyListener) -> None:
+        """Run the agent for one turn."""
+        task = asyncio.get_running_loop().create_task(
+            run_reply(self._agent, turn, listener)
+        )
+        self._tasks[turn.reply_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(turn.reply_id, None))
+
+    def cancel(self, reply_id: str) -> None:
+        """End one run; harmless where it is over."""
+        task = self._tasks.pop(reply_id, None)
+        if task is not None:
+            task.cancel()
+
+    def cancel_all(self) -> None:
+        """End every run."""
+        for reply_id in tuple(self._tasks):
+            self.cancel(reply_id)
 
 
 async def run_reply(agent: Agent, turn: AgentTurn, listener: ReplyListener) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from voice_call.runtime.agent import Agent
     from voice_call.runtime.ears import Hearing
     from voice_call.runtime.journal import Journal
+    from voice_call.runtime.spoken_path import StreamDoor
     from voice_call.runtime.ticker import Ticker
     from voice_call.speech.base import TextToSpeech, Voice
 
@@ -33,6 +34,8 @@ class CallServices:
         voice: How the agent sounds.
         hearing: What the ears are made of.
         ticker: Moves all playouts on.
+        door: Where media streams connect; None where they need no door.
+        webhook_url: Public URL of the webhooks; None where there are none.
         records: Folder for what calls leave behind (recording, transcript, timeline);
             None where nothing is to be kept beside the journal.
     """
@@ -46,4 +49,6 @@ class CallServices:
     voice: Voice
     hearing: Hearing
     ticker: Ticker
+    door: StreamDoor | None = None
+    webhook_url: str | None = None
     records: Path | None = None

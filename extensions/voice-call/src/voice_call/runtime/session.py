@@ -37,16 +37,22 @@ from voice_call.call.actions import (
     TakeBack,
     TranscriptAdded,
 )
-from voice_call.call.events import CarrierEnded, Dialed, StreamClosed
+from voice_call.call.events import (
+    CallerSpoke,
+    CarrierEnded,
+    Dialed,
+    StreamClosed,
+)
 from voice_call.call.machine import CallMachine
 from voice_call.call.model import CallMode
-from voice_call.carriers.base import CallRef, DialOrder
-from voice_call.errors import CallOver, SpeechError, TranscriptTimeout
+from voice_call.carriers.base import CallRef, DialOrder, EndCall
+from voice_call.errors import CallOver, CarrierError, SpeechError, TranscriptTimeout
 from voice_call.log import get_logger
 from voice_call.reports.record import CallFacts
 from voice_call.reports.transcript import MomentKind
 from voice_call.runtime.agent import AgentTurn
 from voice_call.runtime.alarm import Alarm
+from voice_call.runtime.carrier_voice import CarrierVoice
 from voice_call.runtime.chronicle import Chronicle
 from voice_call.runtime.line import Line
 from voice_call.runtime.signalling import Signalling
@@ -59,9 +65,15 @@ if TYPE_CHECKING:
     from voice_call.call.events import CallEvent
     from voice_call.call.model import CarrierCallId
     from voice_call.call.setup import CallSetup
-    from voice_call.carriers.base import MediaLink, MediaListener, StreamStarted
+    from voice_call.carriers.base import (
+        MediaLink,
+        MediaListener,
+        PlanStep,
+        StreamStarted,
+    )
     from voice_call.runtime.journal_codec import CallOpened
     from voice_call.runtime.services import CallServices
+    from voice_call.runtime.spoken_path import SpokenPath
 
 __all__ = ["CallOwner", "CallSession"]
 
@@ -107,7 +119,7 @@ class CallSession:
         self.machine = machine or CallMachine(setup, now=self._clock.now())
         folder = services.records / opened.call_id if services.records else None
         self._chronicle = Chronicle(folder=folder)
-        self._line = Line(services, self._chronicle, self.receive_soon)
+        self._line = self._make_path(setup)
         self._signalling = Signalling(services.carrier.control, self._receive_result)
         self._alarm = Alarm(self._clock, self._tick)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -116,6 +128,19 @@ class CallSession:
         self._is_writing = False
         self._deferred: deque[CallEvent] = deque()
         self._closed = asyncio.Event()
+
+    def _make_path(self, setup: CallSetup) -> SpokenPath:
+        services, call_id = self._services, self.opened.call_id
+        if setup.has_streams:
+            return Line(services, self._chronicle, self.receive_soon, call_id=call_id)
+        return CarrierVoice(
+            services,
+            self._chronicle,
+            self.receive_soon,
+            act=self._act_at_carrier,
+            url=f"{services.webhook_url}?callId={call_id}",
+            is_conversation=setup.mode is CallMode.CONVERSATION,
+        )
 
     # -- life --------------------------------------------------------------------------
 
@@ -173,6 +198,8 @@ class CallSession:
         Raises:
             JournalError: It could not be written and has had no effect.
         """
+        is_stale = isinstance(event, CallerSpoke) and not self._line.is_current(event)
+        what = Ignored(event=event, why="it answers an earlier listening")
         async with self._turnstile:
             if isinstance(event, CarrierEnded) and not self.machine.is_over:
                 # What was heard of us belongs into the transcript, so before the end.
@@ -181,7 +208,7 @@ class CallSession:
             with self._writing():
                 is_new = await self._journal.append(
                     self.opened.call_id,
-                    event,
+                    what if is_stale else event,
                     at=at,
                     dedupe_key=dedupe_key,
                     carrier_call_id=carrier_call_id,
@@ -189,7 +216,8 @@ class CallSession:
                 if is_new:
                     if carrier_call_id is not None:
                         self._take_name(carrier_call_id, event)
-                    self._apply(event, at)
+                    if not is_stale:
+                        self._apply(event, at)
         return is_new
 
     def receive_soon(self, event: CallEvent) -> None:
@@ -249,6 +277,18 @@ class CallSession:
             raise CallOver("The call of this stream has ended.")
         return self._line.open_stream(started, link)
 
+    def played(self, piece_id: str) -> None:
+        """Take the carrier's word that it has played something we had it say."""
+        self._line.played(piece_id)
+
+    def plan(self) -> tuple[PlanStep, ...]:
+        """Return what the carrier shall do now, in answer to its webhook."""
+        if self.machine.setup.refusal is not None:
+            return (EndCall(is_refusal=self.machine.answered_at is None),)
+        if self.machine.is_ending:
+            return (EndCall(),)
+        return self._line.plan()
+
     # -- steps -------------------------------------------------------------------------
 
     async def _receive_result(
@@ -281,6 +321,9 @@ class CallSession:
 
     def _apply(self, event: CallEvent, at: float) -> None:
         self._carry_out(self.machine.receive(event, now=at))
+        if isinstance(event, Dialed) and self.machine.is_over:
+            # It was given up while it was being dialled; nobody else will end it.
+            self._spawn(self._signalling.hang_up(self._ref()))
         if isinstance(event, StreamClosed) and not self.machine.is_ending:
             self._chronicle.note(MomentKind.STREAM_LOST, at)
 
@@ -297,12 +340,8 @@ class CallSession:
         match action:
             case Dial() | AnswerCall() | RejectCall() | Hangup():
                 self._signal(action)
-            case Speak():
-                self._line.speak(action)
-            case StartReply():
-                self._line.start_reply(action, self._turn(action))
-            case TakeBack():
-                self._line.take_back(action.utterance_id)
+            case Speak() | Listen() | StartReply() | TakeBack():
+                self._talk(action)
             case AskResolved():
                 self._settle_ask(action.ask_id, action.text)
             case AskFailed():
@@ -313,10 +352,20 @@ class CallSession:
             case CallEnded():
                 self._alarm.cancel()
                 self._spawn(self._close(action))
-            case Listen() | SendKeys() | TranscriptAdded() | PhaseChanged():
-                pass  # a stream listens always; keys are sent by whoever asked
+            case SendKeys() | TranscriptAdded() | PhaseChanged():
+                pass  # keys are sent by whoever asked
             case _:
                 assert_never(action)
+
+    def _talk(self, action: Speak | Listen | StartReply | TakeBack) -> None:
+        if isinstance(action, Speak):
+            self._line.speak(action)
+        elif isinstance(action, Listen):
+            self._line.listen(action)
+        elif isinstance(action, StartReply):
+            self._line.start_reply(action, self._turn(action))
+        else:
+            self._line.take_back(action.utterance_id)
 
     def _signal(self, action: Dial | AnswerCall | RejectCall | Hangup) -> None:
         if isinstance(action, Dial):
@@ -329,6 +378,16 @@ class CallSession:
             self._line.stop_speaking()
             if self.carrier_call_id is not None:  # else it is hung up once dialled
                 self._spawn(self._signalling.hang_up(self._ref()))
+
+    def _act_at_carrier(self, steps: tuple[PlanStep, ...]) -> None:
+        self._spawn(self._act_now(steps))
+
+    async def _act_now(self, steps: tuple[PlanStep, ...]) -> None:
+        try:
+            await self._signalling.act(self._ref(), steps)
+        except CarrierError as fault:
+            _log.warning("carrier did not speak", code=fault.code)
+            self._line.carrier_failed(str(fault))
 
     def _settle_ask(self, ask_id: str, answer: str | Exception) -> None:
         waiting = self._asks.get(ask_id)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from voice_call.call.actions import RejectCall
     from voice_call.call.events import CallEvent
     from voice_call.call.model import CarrierCallId, Digit
-    from voice_call.carriers.base import CallControl, CallRef, DialOrder
+    from voice_call.carriers.base import CallControl, CallRef, DialOrder, PlanStep
 
 __all__ = ["EventReceiver", "Signalling"]
 
@@ -88,6 +88,14 @@ class Signalling:
         except CarrierError as fault:
             _log.warning("hang-up failed", call_id=call.call_id, code=fault.code)
             await self._receive(HangupFailed(code=fault.code, detail=str(fault)))
+
+    async def act(self, call: CallRef, steps: tuple[PlanStep, ...]) -> None:
+        """Make a call without a media stream take these steps now.
+
+        Raises:
+            CarrierError: The carrier did not take them.
+        """
+        await self._control.act(call, steps)
 
     async def send_digits(self, call: CallRef, digits: tuple[Digit, ...]) -> None:
         """Send DTMF digits.
