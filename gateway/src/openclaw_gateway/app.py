@@ -23,8 +23,10 @@ from openclaw_gateway.agents.receptionist import Receptionist
 from openclaw_gateway.agents.runner import DEFAULT_MODEL, AgentRunner
 from openclaw_gateway.agents.sessions import SessionStore
 from openclaw_gateway.config import gateway_settings
+from openclaw_gateway.config_watch import ConfigWatch
 from openclaw_gateway.errors import ConfigInvalid, PortTaken
 from openclaw_gateway.http import AbortableWebSocket, build_app
+from openclaw_gateway.logs import set_level
 from openclaw_gateway.plugins.lifecycle import PluginHost
 from openclaw_gateway.rpc.auth import READ, AuthPolicy
 from openclaw_gateway.rpc.methods import Method, MethodTable
@@ -104,6 +106,9 @@ class Gateway:
             broadcast=self.rpc.broadcast,
             run_agent=self.runner.run,
         )
+        self._watch = ConfigWatch(
+            config, reload_plugins=self.plugins.reload, set_level=set_level
+        )
         self._uvicorn: _Uvicorn | None = None
         self._serving: asyncio.Task[None] | None = None
         self._listener: socket.socket | None = None
@@ -131,11 +136,13 @@ class Gateway:
         )
         self.rpc.start()
         await self.plugins.start()
+        self._watch.start()
         self.is_ready = True
 
     async def stop(self, *, reason: str, drain_s: float) -> None:
         """Stop everything; services may take `drain_s` seconds to drain."""
         self.is_ready = False
+        await self._watch.stop()
         self.rpc.announce_shutdown(reason)
         await self.plugins.stop(limit_s=drain_s)
         await self.close()
@@ -143,6 +150,7 @@ class Gateway:
     async def close(self) -> None:
         """End requests and connections, and stop listening."""
         self.is_ready = False
+        await self._watch.stop()
         await self.rpc.close(limit_s=LAST_REQUESTS_S)
         if self._uvicorn is not None and self._serving is not None:
             self._uvicorn.should_exit = True
@@ -191,6 +199,7 @@ class Gateway:
             "uptimeMs": int(self.rpc.uptime_s * 1000),
             "clients": self.rpc.client_count,
             "plugins": self.plugins.describe(),
+            "restartNeeded": self._watch.restart_needed,
         }
 
     async def _list_plugins(self, _: Mapping[str, Any]) -> Mapping[str, Any]:

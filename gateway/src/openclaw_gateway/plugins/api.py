@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Host", "Plugin", "PluginApi", "ServiceSpec", "ToolSpec"]
 
+Reload = Callable[[Mapping[str, Any]], Awaitable[None]]
 ToolBody = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
@@ -78,11 +79,13 @@ class ServiceSpec:
         name: For logs.
         start: Begins the work, and returns once it is ready.
         stop: Ends it within the given number of seconds.
+        reload: Takes a new configuration while it runs, or None where it cannot.
     """
 
     name: str
     start: Callable[[], Awaitable[None]]
     stop: Callable[[float], Awaitable[None]]
+    reload: Reload | None = None
 
 
 class Host(Protocol):
@@ -117,7 +120,8 @@ class PluginApi:
     Attributes:
         id: The plugin's own id.
         config: `plugins.entries.<id>.config`, empty if absent.
-        core_config: The whole configuration.
+        core_config: The whole configuration, without the settings of other plugins and
+            without values whose reference leads nowhere.
         state_dir: Where the Gateway keeps its state.
     """
 
@@ -191,6 +195,8 @@ class PluginApi:
         name: str,
         start: Callable[[], Awaitable[None]],
         stop: Callable[[float], Awaitable[None]],
+        *,
+        reload: Reload | None = None,
     ) -> None:
         """Run something as long as the Gateway does.
 
@@ -198,10 +204,15 @@ class PluginApi:
             name: For logs.
             start: Begins the work, and returns once it is ready.
             stop: Ends it; gets the number of seconds it may take to drain.
+            reload: Takes the plugin's new `config` while it runs, or raises and goes
+                on with the old one. Without it, people are told to restart.
         """
-        self._host.add_service(
-            ServiceSpec(name=name, start=start, stop=stop), owner=self.id
-        )
+        service = ServiceSpec(name=name, start=start, stop=stop, reload=reload)
+        self._host.add_service(service, owner=self.id)
+
+    def take_config(self, config: Mapping[str, Any]) -> None:
+        """Show a new configuration from now on; the Gateway calls it."""
+        self.config = config
 
     def broadcast(self, event: str, payload: Mapping[str, Any]) -> None:
         """Tell connected clients that may read; returns at once.

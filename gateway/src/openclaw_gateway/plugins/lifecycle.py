@@ -19,7 +19,7 @@ from openclaw_gateway.plugins.api import PluginApi
 from openclaw_gateway.rpc.methods import Method
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from openclaw_gateway.config import Config
@@ -32,11 +32,16 @@ __all__ = ["PluginHost", "PluginState"]
 _log = structlog.get_logger(__name__)
 
 
+RELOAD_LIMIT_S = 30.0
+"""How long a plugin may take to accept new settings."""
+
+
 class PluginState(StrEnum):
     """How far a plugin has come."""
 
     DISABLED = "disabled"
     REGISTERED = "registered"
+    STARTING = "starting"
     RUNNING = "running"
     FAILED = "failed"
     STOPPED = "stopped"
@@ -48,8 +53,11 @@ class _Resident:
 
     id: str
     source: str
+    kind: str
+    version: str
     name: str
     state: PluginState
+    api: PluginApi | None = None
     error: str | None = None
     error_code: str = PluginDown.code
     services: list[ServiceSpec] = field(default_factory=list)
@@ -87,11 +95,18 @@ class PluginHost:
     # ---- life
 
     def register(self, candidates: Sequence[Candidate]) -> None:
-        """Load and register every plugin that is not switched off."""
+        """Load and register every plugin that is not switched off.
+
+        One that is in the house already is left alone.
+        """
         for candidate in candidates:
+            if candidate.id in self._residents:
+                continue
             resident = _Resident(
                 id=candidate.id,
                 source=candidate.source,
+                kind=candidate.kind,
+                version=candidate.version,
                 name=candidate.id,
                 state=PluginState.DISABLED,
             )
@@ -99,7 +114,7 @@ class PluginHost:
             try:
                 if self._is_enabled(candidate.id):
                     self._register(resident, candidate)
-            except Exception as error:  # noqa: BLE001 - contained: logged and named
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - contained: logged and named
                 _log.exception("plugin failed to register", plugin=candidate.id)
                 self._withdraw(candidate.id)
                 _fail(resident, f"did not register: {_sentence(error)}")
@@ -117,6 +132,22 @@ class PluginHost:
             *(_stop(resident, limit_s) for resident in self._residents.values())
         )
 
+    async def reload(self, config: Config, plugin_ids: Iterable[str]) -> list[str]:
+        """Tell running plugins of their new settings.
+
+        Returns:
+            The ids of those that go on with their old settings until a restart.
+        """
+        self._config = config
+        stale: list[str] = []
+        for plugin_id in sorted(plugin_ids):
+            resident = self._residents.get(plugin_id)
+            if resident is None or resident.state is PluginState.DISABLED:
+                continue  # nothing of it was ever started
+            if not await self._reload(resident):
+                stale.append(plugin_id)
+        return stale
+
     def describe(self) -> list[dict[str, Any]]:
         """Return what people want to know about each plugin."""
         return [
@@ -124,6 +155,8 @@ class PluginHost:
                 "id": resident.id,
                 "name": resident.name,
                 "source": resident.source,
+                "kind": resident.kind,
+                "version": resident.version,
                 "state": str(resident.state),
                 "error": resident.error,
             }
@@ -186,9 +219,15 @@ class PluginHost:
         return self._config.state_dir
 
     def _is_enabled(self, plugin_id: str) -> bool:
-        if self._config.get("plugins.enabled") is False:
+        get = self._config.get
+        if get("plugins.enabled") is False:
             return False
-        return self._config.get(f"plugins.entries.{plugin_id}.enabled") is not False
+        if plugin_id in (get("plugins.deny") or ()):
+            return False
+        allowed = get("plugins.allow")
+        if allowed and plugin_id not in allowed:
+            return False
+        return get(f"plugins.entries.{plugin_id}.enabled") is not False
 
     def _register(self, resident: _Resident, candidate: Candidate) -> None:
         plugin = candidate.load()
@@ -198,15 +237,18 @@ class PluginHost:
                 key_path=f"plugins.entries.{candidate.id}",
             )
         resident.name = plugin.name
-        plugin.register(
-            PluginApi(
-                candidate.id,
-                self,
-                config=self._section(f"{candidate.id}.config"),
-                core_config=self._config.whole(),
-                state_dir=self._state_dir,
-            )
+        core_config, left_out = self._config.for_plugin(candidate.id)
+        settings = self._section(f"{candidate.id}.config")
+        for sentence in left_out:
+            _log.warning("value left out", plugin=candidate.id, reason=sentence)
+        resident.api = PluginApi(
+            candidate.id,
+            self,
+            config=settings,
+            core_config=core_config,
+            state_dir=self._state_dir,
         )
+        plugin.register(resident.api)
         resident.state = PluginState.REGISTERED
 
     def _section(self, path: str) -> Mapping[str, Any]:
@@ -217,7 +259,30 @@ class PluginHost:
         self.tools = {n: t for n, t in self.tools.items() if t.owner != plugin_id}
         self._residents[plugin_id].services.clear()
 
+    async def _reload(self, resident: _Resident) -> bool:
+        """Tell one plugin; says whether it took the new settings."""
+        takers = [it.reload for it in resident.services if it.reload is not None]
+        if resident.state is not PluginState.RUNNING or not takers:
+            return False
+        try:
+            settings = self._section(f"{resident.id}.config")
+            async with asyncio.timeout(RELOAD_LIMIT_S):
+                for reload in takers:
+                    await reload(settings)
+        except Exception as error:  # noqa: BLE001 - contained: logged and named
+            _log.error(
+                "plugin refused its new settings",
+                plugin=resident.id,
+                reason=_sentence(error),
+            )
+            return False
+        if resident.api is not None:
+            resident.api.take_config(settings)
+        _log.info("plugin took its new settings", plugin=resident.id)
+        return True
+
     async def _start(self, resident: _Resident) -> None:
+        resident.state = PluginState.STARTING
         try:
             for service in resident.services:
                 await self._start_service(service)
@@ -268,7 +333,7 @@ def _check_running(resident: _Resident) -> None:
     match resident.state:
         case PluginState.RUNNING:
             return
-        case PluginState.REGISTERED:
+        case PluginState.REGISTERED | PluginState.STARTING:
             raise NotYet(f"The plugin {resident.id} is starting; try again shortly.")
         case PluginState.FAILED:
             raise PluginDown(
@@ -283,6 +348,6 @@ def _fail(resident: _Resident, error: str) -> None:
     resident.error = error
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
     """Say what went wrong; an error without words is named by its class."""
     return str(error) or type(error).__name__
