@@ -430,6 +430,8 @@ async def test_status_names_the_plugins(house):
             "id": "probe",
             "name": "Probe",
             "source": "given",
+            "kind": "given",
+            "version": "",
             "state": "running",
             "error": None,
         }
