@@ -253,6 +253,9 @@ REMEDIES = {
     "parameter_required": "Send the parameter that is named.",
     "plugin_disabled": "Enable the plugin, or start the Gateway.",
     "plugin_failed": "See `openclaw plugins list` for what is wrong.",
+    "plugin_folder": "Point at a folder with a plugin; the sentence says what lacks.",
+    "plugin_install": "Read the sentence: it says what pip or uv could not do.",
+    "plugin_manifest": "Mend `openclaw.plugin.json` where the sentence says.",
     "plugin_starting": "Ask again in a second.",
     "port_in_use": "Stop what listens there, or set `gateway.port`.",
     "port_taken": "Stop what listens there, or set `serve.port`.",
@@ -322,14 +325,14 @@ def error_table() -> str:
 def commands() -> Iterator[tuple[str, Any]]:
     """Yield every command: what is typed, and the click command."""
     groups = [("openclaw", get_command(build_app()))]
-    for name, point in find_commands().items():
-        groups.append((f"openclaw {name}", get_command(point.load())))
+    for name, load in find_commands().items():
+        groups.append((f"openclaw {name}", get_command(load())))
     while groups:
         name, command = groups.pop(0)
-        inner = getattr(command, "commands", None)
-        if inner is None:
+        inner = getattr(command, "commands", {})
+        if not inner or command.invoke_without_command:
             yield name, command
-        else:
+        if inner:
             groups[:0] = [(f"{name} {each}", inner[each]) for each in inner]
 
 

@@ -265,7 +265,7 @@ def test_every_page_is_in_the_index() -> None:
 
 
 def commands_in(page: Path) -> set[str]:
-    pattern = r"openclaw ((?:gateway|plugins|voicecall) [a-z-]+)"
+    pattern = r"openclaw ((?:gateway|plugins|config|voicecall) [a-z-]+)"
     found = set(re.findall(pattern, page.read_text("utf-8")))
     return found - {"gateway ready"}  # what a Gateway says of itself
 

@@ -90,7 +90,7 @@ def test_the_settings_without_effect_are_those_that_nothing_reads(
 
 def gateway_keys() -> Iterator[str]:
     pattern = re.compile(
-        r'\.(?:get|section)\(\s*f?"((?:gateway|agents|plugins)\.[^"]*)"'
+        r'\b(?:get|section)\(\s*f?"((?:gateway|agents|plugins)\.[^"]*)"'
     )
     for path in SOURCES:
         if "openclaw_gateway" in path.parts:
@@ -106,7 +106,7 @@ def test_every_setting_of_the_gateway_is_documented(key: str) -> None:
     elif key == "plugins.entries.{path}":
         assert "`plugins.entries.<id>.config`" in page
     else:
-        assert f"`{key.replace('{plugin_id}', '<id>')}`" in page
+        assert f"`{re.sub(r'{.*?}', '<id>', key)}`" in page
 
 
 def variables() -> set[str]:
