@@ -237,6 +237,22 @@ async def test_there_is_nothing_to_upgrade_to(desk: Desk, target: str) -> None:
     assert reply.status == 404
 
 
+async def test_a_websocket_elsewhere_than_the_media_path_is_denied(desk: Desk) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    await desk.app({"type": "websocket", "headers": []}, receive, send)
+    assert [(each["type"], each.get("status")) for each in sent] == [
+        ("websocket.http.response.start", 404),
+        ("websocket.http.response.body", None),
+    ]
+
+
 async def test_without_a_signature_no_byte_of_the_body_is_read(desk: Desk) -> None:
     reply = await desk.ask(body=b"x" * 100)
     assert (reply.status, reply.body) == (401, b"Unauthorized")

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 
 from voice_call.call.model import CarrierCallId
@@ -93,13 +93,21 @@ class WebhookApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        facts: Facts = {"carrier": self._carrier_name}
-        response = await self._answer(Request(scope, receive), facts)
+        connection = HTTPConnection(scope)
+        client = self._settings.urls.proxies.client_of(
+            connection.client.host if connection.client else "",
+            connection.headers.getlist("x-forwarded-for"),
+        )
+        facts: Facts = {"carrier": self._carrier_name, "client": client}
+        if scope["type"] == "websocket":  # media sockets do not get here
+            response = _refuse(HTTPStatus.NOT_FOUND, "no such path", facts)
+        else:
+            response = await self._answer(Request(scope, receive), client, facts)
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request, facts: Facts) -> Response:
+    async def _answer(self, request: Request, client: str, facts: Facts) -> Response:
         try:
-            answer = await self._process(request, facts)
+            answer = await self._process(request, client, facts)
         except Refused as refusal:
             return _refuse(refusal.status, refusal.reason, facts)
         except RemoteProtocolError:
@@ -119,11 +127,9 @@ class WebhookApp:
             media_type="text/plain" if answer.body else None,
         )
 
-    async def _process(self, request: Request, facts: Facts) -> HttpResponse:
-        client = facts["client"] = self._settings.urls.proxies.client_of(
-            request.client.host if request.client else "",
-            request.headers.getlist("x-forwarded-for"),
-        )
+    async def _process(
+        self, request: Request, client: str, facts: Facts
+    ) -> HttpResponse:
         self._check_head(request)
         limits = self._settings.limits
         if not self._in_flight.enter(client):

@@ -107,6 +107,10 @@ class SignedWebhooks:
             if status in _EVENTS
         ]
 
+    def directs_call(self, request: HttpRequest) -> bool:  # noqa: ARG002 - all do
+        """Return True: each of its requests asks what to do."""
+        return True
+
     def respond(
         self,
         request: HttpRequest,  # noqa: ARG002 - the same for every request
