@@ -321,7 +321,7 @@ async def test_turn_settings_reach_the_ears(
         ({"speech": {**WITHOUT_MODELS, "tts": "x"}}, "speech.tts"),
         ({"speech": {**WITHOUT_MODELS, "stt": "x"}}, "speech.stt"),
         ({"speech": {**WITHOUT_MODELS, "vad": "x"}}, "speech.vad"),
-        ({"provider": "twilio"}, "provider"),
+        ({"provider": "twilio"}, "fromNumber"),
         ({"mock": {"callee": {"behaviour": "dances"}}}, "mock.callee.behaviour"),
     ],
 )

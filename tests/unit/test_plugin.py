@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import traceback
 from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
@@ -12,17 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from voice_call import registry
-from voice_call.call.model import CallId, CallMode, Direction
 from voice_call.errors import (
     ConfigError,
-    JournalCorrupt,
     ShuttingDown,
     VoiceCallError,
 )
 from voice_call.plugin import PluginDisabled, VoiceCallPlugin, plugin
 from voice_call.rpc import METHODS
 from voice_call.runtime.journal import Journal
-from voice_call.runtime.journal_codec import CallOpened
+from voice_call.server.listener import PortTaken
 from voice_call.testing.host import FakeHost
 
 if TYPE_CHECKING:
@@ -207,29 +206,14 @@ async def test_a_defect_at_start_is_told_by_its_kind_only(
 
 
 async def test_a_start_that_fails_half_way_lets_the_journal_go(tmp_path: Path):
-    folder = tmp_path / "voice-calls"
-    journal = Journal.open(folder / "calls.sqlite3")
-    opened = CallOpened(
-        call_id=CallId("call-1"),
-        carrier="mock",
-        direction=Direction.OUTBOUND,
-        mode=CallMode.NOTIFY,
-        from_="+15550000000",
-        to=SILENT,
-        session_key="k",
-        opening="Hi.",
-        limits={"unreadable": True},
-    )
-    await journal.append(opened.call_id, opened, at=1.0)
-    await journal.close()
-    host = host_of(tmp_path)
-    with pytest.raises(JournalCorrupt):
-        await host.start()
-    again = Journal.open(folder / "calls.sqlite3")
-    assert len(again.open_calls()) == 1
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        host = host_of(tmp_path, serve={"port": taken.getsockname()[1]})
+        with pytest.raises(PortTaken):
+            await host.start()
+    again = Journal.open(tmp_path / "voice-calls" / "calls.sqlite3")
     await again.close()
     ((code, _),) = await answers(host)
-    assert code == "journal_corrupt"
+    assert code == "port_taken"
 
 
 async def test_saying_why_again_and_again_costs_no_memory(tmp_path: Path):

@@ -11,14 +11,12 @@ from voice_call.call.model import CallId, CallMode
 from voice_call.call.policy import InboundPolicy, InboundRules, OutboundRules
 from voice_call.call.setup import CallLimits
 from voice_call.call.turns import TurnSettings
-from voice_call.carriers.simulated import (
-    CalleeSpeech,
-    SimulatedNetwork,
-    SimulatedSettings,
-)
+from voice_call.carrier_choice import choose_carrier
+from voice_call.carriers.simulated import CalleeSpeech
 from voice_call.clock import SystemClock
 from voice_call.config import KEY_PATH
-from voice_call.errors import ConfigError, InvalidNumber
+from voice_call.errors import InvalidNumber
+from voice_call.front_door import FrontDoor, public_webhook_url
 from voice_call.host import HostAgent
 from voice_call.log import get_logger
 from voice_call.media.vad import VoiceGateSettings
@@ -50,6 +48,8 @@ __all__ = ["VoiceCallRuntime"]
 _log = get_logger(__name__)
 
 _MOCK_FROM_NUMBER = "+15550000000"
+_GOODBYE_S = 5.0
+"""How long requests in progress may still take when the plugin stops."""
 _GREETING = "Hello! How can I help you today?"
 
 
@@ -62,7 +62,7 @@ class VoiceCallRuntime:
         clock: What time it is; the machine's own by default.
 
     Attributes:
-        network: The simulated network, where the carrier is `mock`.
+        network: The simulated network, None for a real carrier.
     """
 
     def __init__(
@@ -86,28 +86,22 @@ class VoiceCallRuntime:
         self._detector: VoiceDetector = resolve(
             VOICE_DETECTORS, speech.vad, key_path=f"{path}.vad"
         )()
-        self.network = self._make_network()
+        chosen = choose_carrier(
+            config,
+            self._clock,
+            callee_speech=CalleeSpeech(
+                text_to_speech=self._tts,
+                speech_to_text=self._stt,
+                voice_detector=self._detector,
+            ),
+        )
+        self._carrier, self.network = chosen.carrier, chosen.network
+        self._door = FrontDoor(config, self._carrier, self._clock)
         self._ticker = Ticker(self._clock)
         self._journal: Journal | None = None
         self._manager: CallManager | None = None
         self._operations: CallOperations | None = None
         self._warming: asyncio.Task[None] | None = None
-
-    def _make_network(self) -> SimulatedNetwork:
-        if self._config.provider not in (None, "mock"):
-            raise ConfigError(
-                "this version carries calls on the mock network only; set it to mock.",
-                key_path=f"{KEY_PATH}.provider",
-            )
-        settings = SimulatedSettings.from_config(
-            self._config.mock, key_path=f"{KEY_PATH}.mock"
-        )
-        speech = CalleeSpeech(
-            text_to_speech=self._tts,
-            speech_to_text=self._stt,
-            voice_detector=self._detector,
-        )
-        return SimulatedNetwork(self._clock, settings=settings, callee_speech=speech)
 
     # -- life --------------------------------------------------------------------------
 
@@ -120,7 +114,8 @@ class VoiceCallRuntime:
         self._journal = Journal.open(self._config.journal_path)
         services = self._services(self._journal)
         self._manager = CallManager(services, self._manager_settings())
-        self.network.connect(self._manager)
+        if self.network is not None:
+            self.network.connect(self._manager)
         self._operations = CallOperations(
             self._manager,
             default_to=self._config.to_number,
@@ -128,10 +123,13 @@ class VoiceCallRuntime:
             network=self.network,
         )
         await self._manager.recover()
+        await self._door.open(self._manager)
         self._warming = asyncio.get_running_loop().create_task(self._warm_up())
         self._warming.add_done_callback(_note_failed_warm_up)
 
     async def _warm_up(self) -> None:
+        if not self._carrier.capabilities.streams_audio:
+            return  # the carrier speaks and understands by itself
         for engine in (self._tts, self._stt, self._detector):
             await engine.warm_up()
         _log.info("speech engines are ready")
@@ -161,7 +159,8 @@ class VoiceCallRuntime:
             await self._operations.close()
         if self._warming is not None:
             await asyncio.gather(self._warming, return_exceptions=True)
-        await self.network.close()
+        await self._door.close(_GOODBYE_S)
+        await self._carrier.control.close()
         self._ticker.close()
         for engine in (self._detector, self._stt, self._tts):
             await engine.close()
@@ -175,7 +174,7 @@ class VoiceCallRuntime:
         return CallServices(
             clock=self._clock,
             journal=journal,
-            carrier=self.network.carrier,
+            carrier=self._carrier,
             agent=HostAgent(
                 self._host,
                 model=config.response_model,
@@ -192,6 +191,8 @@ class VoiceCallRuntime:
                 language=config.language,
             ),
             ticker=self._ticker,
+            door=self._door.streams,
+            webhook_url=public_webhook_url(config),
             records=_records_folder(config),
         )
 
@@ -207,7 +208,7 @@ class VoiceCallRuntime:
             ),
             greeting=config.inbound_greeting or _GREETING,
             session_key=_session_key(config),
-            has_streams=self.network.carrier.capabilities.streams_audio,
+            has_streams=self._carrier.capabilities.streams_audio,
             limits=_limits(config),
         )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from voice_call.media.audio import ClearAudio, SendAudio, SendMark, StreamCommand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from voice_call.call.events import CallEvent
     from voice_call.call.model import (
@@ -344,6 +344,10 @@ class WebhookCodec(Protocol):
         """Return what the request reports; raises `RemoteProtocolError`."""
         ...
 
+    def directs_call(self, request: HttpRequest) -> bool:
+        """Return True where the answer says how the call goes on, False for a report."""
+        ...
+
     def respond(
         self, request: HttpRequest, steps: tuple[PlanStep, ...]
     ) -> HttpResponse:
@@ -464,6 +468,9 @@ class Carrier:
         control: Its command side.
         webhooks: Its HTTP codec, None where it has no webhooks.
         streams: Its media codec, None where media does not come over a socket.
+        verify_upgrade: Says whether it signed the opening of a media socket, from the
+            socket's public URL and the request's headers (names in lower case); None
+            where it does not sign them.
     """
 
     name: str
@@ -471,3 +478,4 @@ class Carrier:
     control: CallControl
     webhooks: WebhookCodec | None = None
     streams: StreamCodec | None = None
+    verify_upgrade: Callable[[str, Mapping[str, str]], bool] | None = None

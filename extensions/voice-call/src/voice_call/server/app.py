@@ -235,7 +235,7 @@ class WebhookApp:
         for notice in notices:
             await self._sink.deliver(notice)
         steps: tuple[PlanStep, ...] = ()
-        if notices:
+        if notices and self._codec.directs_call(webhook):
             last = notices[-1]
             steps = self._planner(last.carrier_call_id, last)
         return self._codec.respond(webhook, steps)

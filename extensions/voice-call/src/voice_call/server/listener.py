@@ -14,6 +14,7 @@ import uvicorn
 from voice_call.errors import ConfigError, VoiceCallError
 from voice_call.server.app import Planner, WebhookApp
 from voice_call.server.connection import BoundedHttp, WaitingRoom
+from voice_call.server.picows_protocol import uvicorn_protocol
 from voice_call.server.request_reading import shown_host
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from voice_call.carriers.base import Carrier, CarrierSink
     from voice_call.clock import Clock
+    from voice_call.server.media_socket import MediaSocketServer
     from voice_call.server.settings import ServerSettings
 
 __all__ = ["PortTaken", "WebhookServer"]
@@ -45,6 +47,7 @@ class WebhookServer:
         sink: Takes what webhooks report.
         planner: Says what the carrier is to do next with a call.
         clock: For signatures with a time in them, and for replays.
+        media: Takes media streams on the same port, if any.
     """
 
     def __init__(
@@ -54,6 +57,8 @@ class WebhookServer:
         sink: CarrierSink,
         planner: Planner,
         clock: Clock,
+        *,
+        media: MediaSocketServer | None = None,
     ) -> None:
         assert carrier.webhooks is not None, "this carrier has no webhooks"
         self._settings = settings
@@ -65,6 +70,7 @@ class WebhookServer:
             planner=planner,
             clock=clock,
         )
+        self._media = media
         self._socket: socket.socket | None = None
         self._uvicorn: _Uvicorn | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -95,7 +101,7 @@ class WebhookServer:
             url = self.bind()
             if self._serving is None:
                 assert self._socket is not None
-                self._uvicorn = _Uvicorn(_uvicorn_config(self._app))
+                self._uvicorn = _Uvicorn(_uvicorn_config(self._app, self._media))
                 self._serving = asyncio.get_running_loop().create_task(
                     self._uvicorn.serve(sockets=[self._socket]), name="webhook server"
                 )
@@ -108,6 +114,8 @@ class WebhookServer:
         Harmless when repeated, or without `start`.
         """
         async with self._changing:
+            if self._media is not None:
+                await self._media.close()
             serving, self._serving = self._serving, None
             if serving is not None and self._uvicorn is not None:
                 self._uvicorn.request_stop(limit_s)
@@ -146,11 +154,11 @@ class _Uvicorn(uvicorn.Server):
             connection.transport.abort()
 
 
-def _uvicorn_config(app: ASGIApp) -> uvicorn.Config:
+def _uvicorn_config(app: ASGIApp, media: MediaSocketServer | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=BoundedHttp.sharing(WaitingRoom()),
-        ws="none",
+        ws="none" if media is None else uvicorn_protocol(media),
         lifespan="off",
         interface="asgi3",
         log_config=None,

@@ -82,6 +82,10 @@ class SimulatedWebhooks:
                 notices += entry.notices()
         return notices
 
+    def directs_call(self, request: HttpRequest) -> bool:  # noqa: ARG002 - none does
+        """Return False: the simulated network takes its orders in the process."""
+        return False
+
     def respond(
         self,
         request: HttpRequest,  # noqa: ARG002 - there is nothing to carry out

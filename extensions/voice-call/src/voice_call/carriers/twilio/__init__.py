@@ -74,20 +74,24 @@ def make_carrier(
         voice=voice,
         language=language,
     )
+    webhooks = TwilioWebhooks(auth_token)
     return Carrier(
         name="twilio",
         capabilities=Capabilities(
             streams_audio=has_streams,
             marks_playout=has_streams,
             clears_playout=has_streams,
-            speaks_text=not has_streams,
-            recognises_speech=not has_streams,
+            speaks_text=True,
+            recognises_speech=True,
             sends_digits=not has_streams,
             detects_machines=True,
             transfers=False,
             dial_is_idempotent=False,
         ),
         control=TwilioCallControl(account, auth_token=auth_token, transport=transport),
-        webhooks=TwilioWebhooks(auth_token),
+        webhooks=webhooks,
         streams=TwilioStreams() if has_streams else None,
+        verify_upgrade=lambda url, headers: webhooks.verify_upgrade(
+            url, headers.get("x-twilio-signature", "")
+        ),
     )

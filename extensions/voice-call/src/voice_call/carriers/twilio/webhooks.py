@@ -182,6 +182,10 @@ class TwilioWebhooks:
 
     # -- how it is answered ------------------------------------------------------------
 
+    def directs_call(self, request: HttpRequest) -> bool:
+        """Return False for a report, which is only acknowledged."""
+        return not _is_report(_fields(request), query_of(request.url))
+
     def respond(
         self, request: HttpRequest, steps: tuple[PlanStep, ...]
     ) -> HttpResponse:
@@ -190,10 +194,10 @@ class TwilioWebhooks:
         A report is acknowledged, whatever the steps. A request for instructions without
         steps keeps the call as it is, as an empty document would end it.
         """
-        query = query_of(request.url)
         body = ACKNOWLEDGEMENT
-        if not _is_report(_fields(request), query):
-            callbacks = Callbacks(url=request.url, call_id=query.get("callId") or None)
+        if self.directs_call(request):
+            call_id = query_of(request.url).get("callId") or None
+            callbacks = Callbacks(url=request.url, call_id=call_id)
             body = plan_document(steps, callbacks)
         return HttpResponse(
             body=body.encode(), headers={"content-type": "application/xml"}
