@@ -60,7 +60,7 @@ def parse_path(text: str) -> KeyPath:
     """
     steps: list[str | int] = []
     position = 0
-    while position < len(text):
+    while position < len(text) and text[0] != ".":
         found = _STEP.match(text, position)
         if found is None:
             break

@@ -184,7 +184,7 @@ def _read_private(path: Path, key_path: str) -> bytes:
             f"the secret file {path} cannot be read: {error.strerror}.",
             key_path=key_path,
         ) from None
-    with os.fdopen(handle, "rb") as file:
+    try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             raise ConfigInvalid(f"{path} is no file.", key_path=key_path)
@@ -193,7 +193,10 @@ def _read_private(path: Path, key_path: str) -> bytes:
                 f"others can read the secret file {path}; run chmod 600 on it.",
                 key_path=key_path,
             )
-        return file.read(MAX_SECRET_BYTES + 1)
+        with os.fdopen(os.dup(handle), "rb") as file:
+            return file.read(MAX_SECRET_BYTES + 1)
+    finally:
+        os.close(handle)
 
 
 def _from_program(
