@@ -11,6 +11,7 @@ import pytest
 from voice_call.call.model import CallId, CarrierCallId, Digit, EndCause
 from voice_call.carriers.base import (
     CallRef,
+    Capabilities,
     Carrier,
     CarrierStatus,
     DialOrder,
@@ -27,6 +28,7 @@ from voice_call.errors import (
     ConfigError,
     Unsupported,
 )
+from voice_call.testing.carrier_suite import check_abilities_agree
 
 if TYPE_CHECKING:
     from typing import Any
@@ -453,22 +455,23 @@ async def test_keys_that_would_end_a_stream_are_refused() -> None:
 # -- abilities -------------------------------------------------------------------------
 
 
-async def test_abilities_with_and_without_streams_are_true() -> None:
-    streaming, plain = twilio(Peer()), without_streams(Peer())
-    able = streaming.capabilities
-    assert (able.streams_audio, able.sends_digits, able.speaks_text) == (
-        True,
-        False,
-        False,
+@pytest.mark.parametrize("has_streams", [True, False])
+async def test_abilities_follow_from_streaming(has_streams: bool) -> None:  # noqa: FBT001 - a table of one column
+    carrier = twilio(Peer(), has_streams=has_streams)
+    able = carrier.capabilities
+    assert able == Capabilities(
+        streams_audio=has_streams,
+        marks_playout=has_streams,
+        clears_playout=has_streams,
+        speaks_text=True,
+        recognises_speech=True,
+        sends_digits=not has_streams,
+        detects_machines=True,
+        transfers=False,
+        dial_is_idempotent=False,
     )
-    assert streaming.streams is not None
-    able = plain.capabilities
-    assert (able.streams_audio, able.sends_digits, able.speaks_text) == (
-        False,
-        True,
-        True,
-    )
-    assert plain.streams is None
+    assert (carrier.streams is not None) is has_streams
+    check_abilities_agree(carrier)
 
 
 async def test_closing_may_be_repeated() -> None:

@@ -212,6 +212,12 @@ def test_a_notice_is_said_to_its_end() -> None:
     )
 
 
+def test_a_language_without_a_voice_of_ours_leaves_the_choice_to_twilio() -> None:
+    assert notice_document("Hallo", voice=None, language="de-DE") == document(
+        '<Say language="de-DE">Hallo</Say><Pause length="1"/><Hangup/>'
+    )
+
+
 def test_keys_are_played_and_the_call_goes_on() -> None:
     callbacks = Callbacks(url=HOOK, call_id="c1", series="ab")
     digits = (Digit.ONE, Digit.POUND, Digit.STAR)

@@ -22,12 +22,15 @@ from urllib.parse import urlencode
 import httpx
 
 from voice_call.errors import CarrierRefused, CarrierUnreachable
+from voice_call.log import get_logger
 from voice_call.phone_numbers import mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Reply", "RestClient", "RestLimits", "Trouble", "redact"]
+
+_log = get_logger(__name__)
 
 _NUMBER = re.compile(r"\+\d(?:[\s().-]{0,2}\d)*|\d(?:[\s().-]{0,2}\d){6,}")
 """What may be a phone number: any digits after a plus sign, or seven digits and more."""
@@ -154,18 +157,21 @@ class RestClient:
             CarrierUnreachable: It did not answer, or nothing that can be understood.
         """
         request = self._build(method, path, form=form, document=document)
-        reply: Reply | None = None
-        fault: Exception | None = None
-        for pause_s in (*self.limits.pauses_s, None):
+        for pause_s in self.limits.pauses_s:
             reply, fault = await self._try(request, is_repeatable=is_repeatable)
             if reply is not None and not self._asks_again(reply, is_repeatable):
                 return self._judge(reply, accept)
-            if pause_s is None:
-                break
+            _log.warning(
+                "request to the carrier is sent again",
+                carrier=self.carrier,
+                status=None if reply is None else reply.status,
+                why=None if fault is None else type(fault).__name__,
+            )
             await asyncio.sleep(self._pause_s(reply, pause_s))
-        if reply is not None:
-            return self._judge(reply, accept)
-        raise self._unreachable("could not be reached", cause=fault, is_unsent=True)
+        reply, fault = await self._try(request, is_repeatable=is_repeatable)
+        if reply is None:
+            raise self._unreachable("could not be reached", cause=fault, is_unsent=True)
+        return self._judge(reply, accept)
 
     async def close(self) -> None:
         """Close the connections."""

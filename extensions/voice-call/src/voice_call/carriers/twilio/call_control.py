@@ -249,17 +249,19 @@ class TwilioCallControl:
         return Callbacks(url=url, call_id=call.call_id, series=secrets.token_hex(8))
 
     async def _update(self, call: CallRef, document: str) -> None:
-        for pause_s in (*_RACE_PAUSES_S, None):
+        for pause_s in _RACE_PAUSES_S:
             try:
-                await self._rest.send(
-                    "POST", self._path(call), form=[("Twiml", document)]
-                )
+                await self._send_twiml(call, document)
             except CarrierRefused as refusal:
-                if refusal.carrier_code != _NOT_IN_PROGRESS or pause_s is None:
+                if refusal.carrier_code != _NOT_IN_PROGRESS:
                     raise
                 await asyncio.sleep(pause_s)
             else:
                 return
+        await self._send_twiml(call, document)
+
+    async def _send_twiml(self, call: CallRef, document: str) -> None:
+        await self._rest.send("POST", self._path(call), form=[("Twiml", document)])
 
     # -- a call's end ------------------------------------------------------------------
 
