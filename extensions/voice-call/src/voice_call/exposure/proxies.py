@@ -92,12 +92,7 @@ class ProxyRules:
 
     def may_name_host(self, peer: str) -> bool:
         """Say whether a peer's headers may tell the public scheme and host."""
-        address = parse_address(peer)
-        if self.trusts_loopback and address is not None and address.is_loopback:
-            return True
-        if not self.trusts_headers:
-            return False
-        return not self.networks or self._is_listed(address)
+        return self._may_name_host(parse_address(peer))
 
     def client_of(self, peer: str, forwarded_for: Sequence[str]) -> str:
         """Return whose request it is, for limits: an address, or the peer as it is.
@@ -114,7 +109,7 @@ class ProxyRules:
         client = parse_address(peer)
         if client is None:
             return peer
-        if self._speaks_for_others(client):
+        if self._is_listed(client) or self._may_name_host(client):
             for claim in reversed(",".join(forwarded_for).split(",")):
                 address = parse_address(claim)
                 if address is None:
@@ -126,8 +121,12 @@ class ProxyRules:
             return str(ip_network((client, _SUBSCRIBER_PREFIX), strict=False))
         return str(client)
 
-    def _speaks_for_others(self, address: Address) -> bool:
-        return self._is_listed(address) or self.may_name_host(str(address))
+    def _may_name_host(self, address: Address | None) -> bool:
+        if self.trusts_loopback and address is not None and address.is_loopback:
+            return True
+        if not self.trusts_headers:
+            return False
+        return not self.networks or self._is_listed(address)
 
     def _is_listed(self, address: Address | None) -> bool:
         return address is not None and any(address in each for each in self.networks)
