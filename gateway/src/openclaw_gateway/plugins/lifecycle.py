@@ -124,6 +124,8 @@ class PluginHost:
         ready = [
             r for r in self._residents.values() if r.state is PluginState.REGISTERED
         ]
+        for resident in ready:
+            resident.state = PluginState.STARTING  # at once, so that nobody else does
         await asyncio.gather(*(self._start(resident) for resident in ready))
 
     async def stop(self, *, limit_s: float) -> None:
@@ -282,7 +284,6 @@ class PluginHost:
         return True
 
     async def _start(self, resident: _Resident) -> None:
-        resident.state = PluginState.STARTING
         try:
             for service in resident.services:
                 await self._start_service(service)
