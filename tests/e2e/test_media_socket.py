@@ -41,9 +41,20 @@ pytestmark = pytest.mark.anyio
 QUICK = MediaLimits(start_s=0.3, farewell_s=0.5)
 
 
-@pytest.fixture(params=["picows", "asgi"])
-def wire(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=["picows", "picows on uvloop", "asgi"])
+def setting(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture
+def wire(setting: str) -> str:
+    return setting.split(maxsplit=1)[0]
+
+
+@pytest.fixture
+def anyio_backend(setting: str) -> tuple[str, dict[str, Any]]:
+    """uvicorn runs on uvloop where there is one, and its transports differ."""
+    return "asyncio", {"use_uvloop": setting.endswith("uvloop")}
 
 
 @pytest.fixture

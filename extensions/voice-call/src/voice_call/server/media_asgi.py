@@ -86,21 +86,18 @@ class _AsgiWire:
         self._is_closing = asyncio.Event()
         self._farewell: tuple[CloseCode, str] | None = None
 
-    def send(self, message: bytes) -> None:
-        """Queue a text message."""
+    def send(self, message: bytes) -> int:
+        """Queue a text message; return how much is queued."""
         self._queue.append(message)
         self._queued_bytes += len(message)
         self._has_news.set()
+        return self._queued_bytes
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close after what is queued, or without it where the peer does not read."""
         self._farewell = code, reason
         self._has_news.set()
         self._is_closing.set()
-
-    def buffered_bytes(self) -> int:
-        """Return how much is queued."""
-        return self._queued_bytes
 
     async def run(self) -> None:
         """Send until closed, or until the server says that the peer is gone."""

@@ -91,16 +91,12 @@ class MediaLimits:
 class MediaWire(Protocol):
     """What carries the messages of one socket. No method blocks."""
 
-    def send(self, message: bytes) -> None:
-        """Send a text message."""
+    def send(self, message: bytes) -> int:
+        """Send a text message; return how many bytes the network has still to take."""
         ...
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close after what has been sent; called once."""
-        ...
-
-    def buffered_bytes(self) -> int:
-        """Return how much has been sent that the network has not taken yet."""
         ...
 
 
@@ -188,20 +184,20 @@ class MediaSession:
             return
         try:
             stream_id = self._started.stream_id
-            self._wire.send(self._codec.encode(command, stream_id=stream_id))
+            backlog = self._wire.send(self._codec.encode(command, stream_id=stream_id))
         except Exception:  # noqa: BLE001 - a codec may be anybody's; ends this call alone
             self._fail("media command could not be sent")
             return
-        self.check_backlog()
+        if backlog > self._limits.buffered_bytes:
+            self.give_up_slow_peer()
 
     def close(self) -> None:
         """Close the stream from our side."""
         self.end(CloseCode.NORMAL, "")
 
-    def check_backlog(self) -> None:
-        """Give a peer up that does not read what it is sent."""
-        if self._wire.buffered_bytes() > self._limits.buffered_bytes:
-            self.end(CloseCode.TRY_AGAIN_LATER, "Backlog too long")
+    def give_up_slow_peer(self) -> None:
+        """Close the socket: its peer does not read what it is sent."""
+        self.end(CloseCode.TRY_AGAIN_LATER, "Backlog too long")
 
     # -- within ------------------------------------------------------------------------
 

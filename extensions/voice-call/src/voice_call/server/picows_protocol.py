@@ -174,13 +174,14 @@ class _MediaConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what the peer sends."""
+        picows = self._picows
         while data and not self._is_deaf:
-            room = self._picows.get_buffer(-1)
+            room = picows.get_buffer(-1)
             size = min(len(data), len(room), _FEED_BYTES)
             room[:size] = data[:size]
-            self._picows.buffer_updated(size)
+            picows.buffer_updated(size)
             data = data[size:]
-            if self._picows.transport.is_close_frame_sent:
+            if picows.transport.is_close_frame_sent:
                 # Where it was not the wire that closed, picows could not make sense of
                 # the peer and would only pile up what it sends.
                 self._is_deaf = self._wire.has_been_cut()
@@ -277,7 +278,8 @@ class _PicowsWire(WSListener):
                 session.end(CloseCode.UNSUPPORTED_DATA, "Text only")
             case WSMsgType.PING:
                 transport.send_pong(frame.get_payload_as_bytes())
-                session.check_backlog()
+                if self.transport.get_write_buffer_size() > self._limits.buffered_bytes:
+                    session.give_up_slow_peer()
             case WSMsgType.CLOSE:
                 session.lost()
                 # The peer's own code, 1000 where it gave none; nothing after our own.
@@ -303,24 +305,22 @@ class _PicowsWire(WSListener):
 
     # -- to the peer -------------------------------------------------------------------
 
-    def send(self, message: bytes) -> None:
-        """Send a text message."""
+    def send(self, message: bytes) -> int:
+        """Send a text message; return how many bytes the system has still to take."""
         assert self._picows is not None
         if len(message) <= _COPIED_BYTES:
             self._picows.send(_TEXT, message)
         else:
             frame = bytearray(_HEADER_BYTES) + message
             self._picows.send_reuse_external_bytearray(_TEXT, frame, _HEADER_BYTES)
+        backlog: int = self.transport.get_write_buffer_size()
+        return backlog
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Send a close, and end the connection even if the peer does not answer."""
         assert self._picows is not None
         self._expect_end()
         self._picows.send_close(WSCloseCode(code), reason)
-
-    def buffered_bytes(self) -> int:
-        """Return what the system has not taken yet."""
-        return int(self.transport.get_write_buffer_size())
 
     def has_been_cut(self) -> bool:
         """Say whether picows has given the peer up; if so, the session ends."""
