@@ -50,19 +50,11 @@ REFERENCE = Path(__file__).parent / "reference"
 
 WITHOUT_EFFECT = frozenset(
     {
-        "twilio",
         "telnyx",
         "plivo",
         "numbers",
         "agent_id",
         "stale_call_reaper_seconds",
-        "serve",
-        "public_url",
-        "tunnel",
-        "tailscale",
-        "webhook_security",
-        "skip_signature_verification",
-        "streaming",
         "tts",
         "stt",
         "realtime",
@@ -72,12 +64,30 @@ WITHOUT_EFFECT = frozenset(
         "voicemail",
     }
 )
-"""Settings that are read and checked, and change nothing where the carrier is `mock`."""
+"""Settings that are read and checked, and change nothing."""
 
 WORDS = {
     "enabled": "False keeps the plugin from starting.",
-    "provider": "The carrier; `mock` where none is named. No other carries calls in "
-    "this version.",
+    "provider": "The carrier; `mock` where none is named. `telnyx` and `plivo` are "
+    "refused by this version.",
+    "serve.bind": "Address to listen on.",
+    "serve.path": "Where webhooks are sent to.",
+    "tunnel": "How others reach us. This version opens no tunnel; a named one counts "
+    "as open to others.",
+    "tunnel.provider": "What forwards to us.",
+    "tailscale": "As `tunnel`, the older way; nothing is opened either.",
+    "tailscale.mode": "What forwards to us.",
+    "tailscale.path": "Path there.",
+    "tailscale.port": "Port there.",
+    "webhookSecurity.allowedHosts": "Public host names that a proxy may report.",
+    "webhookSecurity.trustForwardingHeaders": "Believe what proxies report.",
+    "webhookSecurity.trustedProxyIPs": "Whose reports are believed; all where empty.",
+    "streaming.enabled": "False lets the carrier speak and understand by itself.",
+    "streaming.streamPath": "Where media streams connect, on the webhooks' port.",
+    "streaming.sttModel": "Without effect: there are no cloud recognisers here.",
+    "streaming.maxPendingConnections": "Media sockets that have not said who they are.",
+    "streaming.maxPendingConnectionsPerIp": "The same from one address.",
+    "streaming.maxConnections": "Media sockets altogether.",
     "outbound.defaultMode": "What `openclaw voicecall call` does without `--mode`: say "
     "the message and hang up, or hold a conversation.",
     "inboundPolicy": "Whose calls are taken. `pairing` behaves as `allowlist`.",
