@@ -22,6 +22,7 @@ from voice_call.call.events import (
     ReplyFailed,
     SpeechOutcome,
 )
+from voice_call.call.model import EndCause
 from voice_call.carriers.base import GatherSpeech, KeepWaiting, ReportPlayed, SayText
 from voice_call.errors import Unsupported
 from voice_call.log import get_logger
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from voice_call.call.actions import Listen, Speak, StartReply
-    from voice_call.call.events import CallerSpoke, CallEvent
+    from voice_call.call.events import CallerSpoke, CallEvent, CarrierEnded
     from voice_call.carriers.base import (
         MediaLink,
         MediaListener,
@@ -83,6 +84,9 @@ class CarrierVoice:
         act: Gives the carrier steps by command.
         url: The public URL for everything this call reports.
         is_conversation: False where the call only delivers a message.
+        is_inline: True where the opening went out with the dial itself. It is heard
+            without any further word of ours, so that not even a public URL is needed,
+            and a call that completes has heard it.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class CarrierVoice:
         act: Callable[[tuple[PlanStep, ...]], None],
         url: str,
         is_conversation: bool,
+        is_inline: bool = False,
     ) -> None:
         self._services = services
         self._clock = services.clock
@@ -102,6 +107,8 @@ class CarrierVoice:
         self._act = act
         self._url = url
         self._is_conversation = is_conversation
+        self._is_inline = is_inline
+        self._inline: Speak | None = None
         self._queue: deque[_Piece] = deque()
         self._utterances: dict[str, _Utterance] = {}
         self._playing: _Piece | None = None
@@ -121,12 +128,25 @@ class CarrierVoice:
 
     def speak(self, speak: Speak) -> None:
         """Say a complete text."""
+        if self._is_inline and speak.kind is SpeechKind.OPENING:
+            self._follow_inline(speak)
+            return
         self._utterances[speak.utterance_id] = _Utterance(
             kind=speak.kind, is_complete=True
         )
         for text in _cut(speak.text):
             self._enqueue(speak.utterance_id, text)
         self._push()
+
+    def _follow_inline(self, speak: Speak) -> None:
+        """The carrier is saying this already."""
+        self._is_inline = False
+        self._inline = speak
+        self._utterances[speak.utterance_id] = _Utterance(
+            kind=speak.kind, is_complete=True, has_started=True, pieces=1
+        )
+        self._chronicle.agent_began(speak.utterance_id, self._clock.now())
+        self._report(AgentSpeechStarted(utterance_id=speak.utterance_id))
 
     def listen(self, listen: Listen) -> None:
         """Use this token for the next listening."""
@@ -162,6 +182,15 @@ class CarrierVoice:
 
     def plan(self) -> tuple[PlanStep, ...]:
         """Return what the carrier shall do next, in answer to its webhook."""
+        if self._inline is not None:  # it asks, so it was not given the words
+            speak, self._inline = self._inline, None
+            self._queue.append(
+                _Piece(
+                    piece_id=f"{speak.utterance_id}.1",
+                    utterance_id=speak.utterance_id,
+                    text=speak.text,
+                )
+            )
         if self._playing is None and self._queue:
             return self._next_piece()
         if self._playing is not None or self._is_thinking:
@@ -179,6 +208,14 @@ class CarrierVoice:
         utterance = self._utterances[piece.utterance_id]
         utterance.heard.append(piece.text)
         self._settle(piece.utterance_id)
+
+    def carrier_ended(self, event: CarrierEnded) -> None:
+        """The call is over: what went out with the dial was heard to its end."""
+        speak, self._inline = self._inline, None
+        if speak is not None and event.cause is EndCause.NORMAL:
+            self._utterances[speak.utterance_id].heard.append(speak.text)
+            self._end(speak.utterance_id, SpeechOutcome.PLAYED)
+        self.stop_speaking()
 
     def carrier_failed(self, detail: str) -> None:
         """The carrier did not take a piece: its utterance has failed."""

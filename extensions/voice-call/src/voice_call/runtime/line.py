@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from voice_call.call.actions import Listen, Speak, StartReply
-    from voice_call.call.events import CallerSpoke, CallEvent
+    from voice_call.call.events import CallerSpoke, CallEvent, CarrierEnded
     from voice_call.call.model import CallId, StreamId
     from voice_call.carriers.base import (
         MediaLink,
@@ -153,6 +153,10 @@ class Line:
 
     def played(self, piece_id: str) -> None:
         """Nothing to do: marks on the stream prove what was heard."""
+
+    def carrier_ended(self, event: CarrierEnded) -> None:  # noqa: ARG002 - however it is
+        """The call is over at the carrier: marks have said what was heard."""
+        self.stop_speaking()
 
     def carrier_failed(self, detail: str) -> None:
         """Nothing to do: on a stream, the carrier is told nothing to say."""

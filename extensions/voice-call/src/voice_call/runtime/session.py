@@ -129,6 +129,12 @@ class CallSession:
         self._deferred: deque[CallEvent] = deque()
         self._closed = asyncio.Event()
 
+    @property
+    def _goes_inline(self) -> bool:
+        """Whether the message goes out with the dial, in the carrier's own voice."""
+        setup = self.machine.setup
+        return setup.mode is CallMode.NOTIFY and not setup.has_streams
+
     def _make_path(self, setup: CallSetup) -> SpokenPath:
         services, call_id = self._services, self.opened.call_id
         if setup.has_streams:
@@ -140,6 +146,7 @@ class CallSession:
             act=self._act_at_carrier,
             url=f"{services.webhook_url}?callId={call_id}",
             is_conversation=setup.mode is CallMode.CONVERSATION,
+            is_inline=self._goes_inline,
         )
 
     # -- life --------------------------------------------------------------------------
@@ -203,7 +210,7 @@ class CallSession:
         async with self._turnstile:
             if isinstance(event, CarrierEnded) and not self.machine.is_over:
                 # What was heard of us belongs into the transcript, so before the end.
-                self._line.stop_speaking()
+                self._line.carrier_ended(event)
             at = self._clock.now()
             with self._writing():
                 is_new = await self._journal.append(
@@ -447,7 +454,8 @@ class CallSession:
             from_=self.opened.from_,
             ring_timeout_s=setup.limits.ring_timeout_s,
             max_duration_s=setup.limits.max_duration_s,
-            notify_text=setup.opening if setup.mode is CallMode.NOTIFY else None,
+            notify_text=setup.opening if self._goes_inline else None,
+            webhook_url=self._services.webhook_url,
         )
 
     def _turn(self, start: StartReply) -> AgentTurn:

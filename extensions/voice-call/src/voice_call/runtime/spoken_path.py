@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from voice_call.call.actions import Listen, Speak, StartReply
-    from voice_call.call.events import CallerSpoke
+    from voice_call.call.events import CallerSpoke, CarrierEnded
     from voice_call.call.model import CallId
     from voice_call.carriers.base import (
         MediaLink,
@@ -72,6 +72,10 @@ class SpokenPath(Protocol):
 
     def played(self, piece_id: str) -> None:
         """The carrier says that it has played something."""
+        ...
+
+    def carrier_ended(self, event: CarrierEnded) -> None:
+        """The call is over at the carrier: account for what was heard until then."""
         ...
 
     def carrier_failed(self, detail: str) -> None:
