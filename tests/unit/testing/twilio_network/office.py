@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -93,6 +94,8 @@ class MediaServer:
     """Takes media streams; a `MediaDialer`."""
 
     refusal: HandshakeFailed | None = None
+    closes_at_once: bool = False
+    delay_s: float = 0.0
     sockets: list[ServerSocket] = field(default_factory=list)
 
     async def __call__(
@@ -100,7 +103,10 @@ class MediaServer:
     ) -> ServerSocket:
         if self.refusal is not None:
             raise self.refusal
+        await asyncio.sleep(self.delay_s)
         self.sockets.append(ServerSocket(url, headers, user))
+        if self.closes_at_once:
+            user.socket_closed(1008)
         return self.sockets[-1]
 
 

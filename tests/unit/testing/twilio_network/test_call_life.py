@@ -380,3 +380,18 @@ async def test_a_stop_breaks_calls_off() -> None:
         await office.network.wait_until(lambda: call.answered_at is not None)
     assert call.status is CallStatus.IN_PROGRESS
     assert call.script.cancelled()
+
+
+async def test_a_condition_that_fails_fails_the_wait() -> None:
+    async with Office() as office:
+        call = await office.dial(Twiml=HANG_UP)
+        with pytest.raises(ZeroDivisionError):
+            await office.network.wait_until(lambda: 1 / (call.answered_at is None) > 1)
+
+
+async def test_faults_can_be_forgotten() -> None:
+    async with Office() as office:
+        office.network.spoil(WebhookFault(kind=WebhookKind.VOICE, is_lost=True))
+        office.network.heal()
+        await office.run(HANG_UP)
+        assert office.codes == []

@@ -24,6 +24,7 @@ from voice_call.testing.twilio_network import (
     Callee,
     EchoEnd,
     PhoneCall,
+    SilentEnd,
     WebhookKind,
 )
 from voice_call.testing.twilio_network.sockets import HandshakeFailed
@@ -337,3 +338,48 @@ async def test_the_pace_is_one_for_all_calls() -> None:
         counts = {call.streams[0].frames_sent for call, _ in pairs}
         assert max(counts) - min(counts) <= 1
         assert office.network.pacer.worst_lag_s < 0.001
+
+
+async def test_a_close_before_the_start_ends_the_stream() -> None:
+    async with Office() as office:
+        office.media.closes_at_once = True
+        call = await office.run(response(CONNECT))
+        assert office.codes == [31921]
+        assert call.heard == "After"
+
+
+async def test_a_stream_that_connects_after_the_call_is_closed() -> None:
+    async with Office() as office:
+        office.media.delay_s = 2.0
+        call = await office.dial(Twiml=response('<Pause length="600"/>'))
+        await office.network.wait_until(lambda: call.answered_at is not None)
+        form = {"Url": WSS}
+        await office.rest.post(f"/Calls/{call.sid}/Streams.json", data=form)
+        await asyncio.sleep(1.0)
+        call.hang_up()
+        await office.network.wait_until(lambda: call.streams[0].is_over)
+        assert office.media.sockets[0].ending == "closed"
+        assert office.media.sockets[0].texts == []
+
+
+class _Quitter(SilentEnd):
+    """Hangs up when it has heard ten frames."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+
+    def connect(self, call: PhoneCall) -> None:
+        self.call = call
+
+    def on_audio(self, frame: bytes) -> None:
+        self.frames += 1
+        if self.frames == 10:
+            self.call.hang_up()
+
+
+async def test_an_end_of_a_line_can_act_on_its_call() -> None:
+    async with Office() as office:
+        call, socket = await connect(office, caller=Callee(end=_Quitter))
+        await office.network.wait_ended(call)
+        assert call.duration_s == pytest.approx(0.2)
+        assert events(socket)[-1] == "stop"

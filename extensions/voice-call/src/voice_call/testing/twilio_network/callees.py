@@ -12,6 +12,8 @@ from voice_call.media.audio import FRAME_BYTES, SILENCE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from voice_call.testing.twilio_network.phone_call import PhoneCall
+
 __all__ = [
     "AudioEnd",
     "Behaviour",
@@ -29,8 +31,12 @@ __all__ = [
 class LineEnd(Protocol):
     """The ear and mouth of somebody on the line while a media stream is open.
 
-    Both are called once every 20 ms, the ear first.
+    Ear and mouth are called once every 20 ms, the ear first.
     """
+
+    def connect(self, call: PhoneCall) -> None:
+        """Learn whose end it is, before all else; to press keys or hang up later."""
+        ...
 
     def on_audio(self, frame: bytes) -> None:
         """Hear 160 bytes of µ-law: what the agent has played, or silence."""
@@ -43,6 +49,9 @@ class LineEnd(Protocol):
 
 class SilentEnd:
     """Says nothing."""
+
+    def connect(self, call: PhoneCall) -> None:
+        """Take no interest in the call."""
 
     def on_audio(self, frame: bytes) -> None:
         """Do nothing with what is heard."""
@@ -62,6 +71,9 @@ class EchoEnd:
     def __init__(self, delay_frames: int = 0) -> None:
         self._frames: deque[bytes | None] = deque([None] * delay_frames)
 
+    def connect(self, call: PhoneCall) -> None:
+        """Take no interest in the call."""
+
     def on_audio(self, frame: bytes) -> None:
         """Keep what is heard."""
         self._frames.append(frame)
@@ -77,6 +89,9 @@ class AudioEnd:
     def __init__(self, audio: bytes) -> None:
         self._audio = audio
         self._at = 0
+
+    def connect(self, call: PhoneCall) -> None:
+        """Take no interest in the call."""
 
     def on_audio(self, frame: bytes) -> None:
         """Do nothing with what is heard."""

@@ -97,6 +97,7 @@ class Exchange:
             ),
             replies=list(callee.replies),
         )
+        call.line.end.connect(call)
         self.calls[call.sid] = call
         self._wiring.changed()
         return call

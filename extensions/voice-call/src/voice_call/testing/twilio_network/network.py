@@ -193,6 +193,10 @@ class TwilioNetwork:
         """Let a request or webhook go wrong."""
         self._faults.add(fault)
 
+    def heal(self) -> None:
+        """Forget every fault that still waits."""
+        self._faults.clear()
+
     async def wait_until(
         self, is_true: Callable[[], bool], *, timeout_s: float = 10.0
     ) -> None:
@@ -200,6 +204,7 @@ class TwilioNetwork:
 
         Raises:
             TimeoutError: It has not become true in time.
+            Exception: What `is_true` raises.
         """
         if is_true():
             return
@@ -254,8 +259,11 @@ class TwilioNetwork:
 
     def _wake(self) -> None:
         for is_true, done in self._waiters:
-            if not done.done() and is_true():
-                done.set_result(None)
+            try:
+                if not done.done() and is_true():
+                    done.set_result(None)
+            except Exception as error:  # noqa: BLE001 - handed to whoever waits
+                done.set_exception(error)
 
 
 class _Server(uvicorn.Server):

@@ -53,8 +53,6 @@ class PhoneCall:
         dialed_at: When the network began to ring the callee; `start_time` in REST.
         answered_at: When somebody picked up.
         heard_texts: What the carrier's voice said to the callee.
-        heard_audio: All that media streams have played to the callee, in real time,
-            silence included; µ-law.
         heard_digits: Keys that the agent's side has pressed: `SendDigits`, `<Play>`.
         sent_digits: Keys that the callee has pressed.
         played_urls: What `<Play>` has fetched.
@@ -104,7 +102,7 @@ class PhoneCall:
 
     @property
     def heard_audio(self) -> bytes:
-        """What media streams have played to the callee, in real time; µ-law."""
+        """What media streams have played, in real time, silence included; µ-law."""
         return bytes(self.line.heard)
 
     @property

@@ -63,7 +63,6 @@ class Jump:
 
     Attributes:
         params: Fields to add to the request for it.
-        kind_params: As reported to it, a call status other than the present one.
     """
 
     instructions: Instructions

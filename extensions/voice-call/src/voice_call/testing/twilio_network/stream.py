@@ -91,6 +91,7 @@ class MediaStream:
         self.playout = Playout()
         self._wiring = wiring
         self._socket: MediaSocket | None = None
+        self._lost_early: int | None = None
         self._warned: set[int] = set()
         self._writer = MessageWriter(
             account_sid=call.account_sid, call_sid=call.sid, stream_sid=self.sid
@@ -124,6 +125,13 @@ class MediaStream:
             return False
         except HandshakeFailed as error:
             self.fail(error.code, str(error))
+            return False
+        if self._lost_early is not None:
+            self.fail(CLOSE_ERROR, f"closed with {self._lost_early} before the start")
+            return False
+        if self.call.status.is_final:  # it ended while the connection was made
+            socket.close()
+            self.over.set()
             return False
         self._socket = socket
         self._send(self._writer.connected())
@@ -206,6 +214,7 @@ class MediaStream:
     def socket_closed(self, code: int) -> None:
         """Learn that the server's side has closed, in order or not."""
         if self._socket is None:
+            self._lost_early = code
             return
         self.close_code = code
         if code != NORMAL_CLOSURE:
