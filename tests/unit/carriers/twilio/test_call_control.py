@@ -116,6 +116,14 @@ async def test_a_conversation_is_asked_for_at_the_webhook() -> None:
     ]
 
 
+async def test_a_dial_without_a_url_uses_the_one_of_the_account() -> None:
+    peer = Peer()
+    await twilio(peer, webhook_url=HOOK).control.dial(order(webhook_url=None))
+    names = dict(peer.form())
+    assert names["Url"] == f"{HOOK}?callId=c1"
+    assert names["StatusCallback"] == f"{HOOK}?callId=c1&type=status"
+
+
 async def test_a_message_goes_inline_even_without_a_webhook() -> None:
     peer = Peer()
     await twilio(peer).control.dial(order(notify_text="Hi & bye", webhook_url=None))
@@ -472,6 +480,16 @@ async def test_abilities_follow_from_streaming(has_streams: bool) -> None:  # no
     )
     assert (carrier.streams is not None) is has_streams
     check_abilities_agree(carrier)
+
+
+async def test_the_carrier_judges_the_opening_of_a_media_socket() -> None:
+    verify = twilio(Peer()).verify_upgrade
+    assert verify is not None
+    # HMAC-SHA1 of wss://phone.example/voice/stream with the key s3cret, by openssl.
+    headers = {"x-twilio-signature": "8VlUGk7xZMoU43DAUTcrS3D5MHY="}
+    assert verify("wss://phone.example/voice/stream", headers)
+    assert not verify("wss://phone.example/voice/other", headers)
+    assert not verify("wss://phone.example/voice/stream", {})
 
 
 async def test_closing_may_be_repeated() -> None:

@@ -162,6 +162,29 @@ def test_heard_words_are_reported_by_coming_back() -> None:
 # -- which request is answered ---------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("query", "status", "directs"),
+    [
+        ("", "ringing", True),
+        ("?callId=c1&type=odd", "in-progress", True),
+        ("?type=status", "in-progress", False),
+        ("", "completed", False),
+    ],
+)
+def test_a_request_for_instructions_is_told_from_a_report(
+    query: str,
+    status: str,
+    directs: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    request = HttpRequest(
+        method="POST",
+        url=HOOK + query,
+        headers={},
+        body=urlencode({"CallSid": "CA1", "CallStatus": status}).encode(),
+    )
+    assert TwilioWebhooks("token").directs_call(request) is directs
+
+
 @pytest.mark.parametrize("kind", ["status", "amd", "stream"])
 def test_a_report_is_only_acknowledged(kind: str) -> None:
     answer = respond(SAY, EndCall(), query=f"?callId=c1&type={kind}")

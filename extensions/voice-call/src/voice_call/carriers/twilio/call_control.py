@@ -73,7 +73,7 @@ class TwilioAccount:
     Attributes:
         sid: The account's SID, `AC…`.
         origin: Scheme and host of the REST API.
-        webhook_url: The public webhook URL, where it is known before a dial names it.
+        webhook_url: The public webhook URL, for calls whose dial names no other.
         has_streams: True where conversations have a media stream.
         voice: What Twilio's own voice is called, None for a fitting one.
         language: Of Twilio's own voice, BCP 47.
@@ -156,9 +156,9 @@ class TwilioCallControl:
         form = [("To", order.to), ("From", order.from_)]
         form += self._instructions(order)
         form += [("Timeout", str(ring_s)), ("TimeLimit", str(duration_s))]
-        if order.webhook_url is None:
+        if self._webhook_url is None:
             return form
-        callbacks = Callbacks(url=order.webhook_url, call_id=order.call_id)
+        callbacks = Callbacks(url=self._webhook_url, call_id=order.call_id)
         form += [
             ("StatusCallback", callbacks.report("status")),
             ("StatusCallbackMethod", "POST"),
@@ -179,13 +179,13 @@ class TwilioCallControl:
             inline = self._notice(order.notify_text)
             if len(inline) <= _MAX_INLINE_CHARACTERS:
                 return [("Twiml", inline)]
-        if order.webhook_url is None:
+        if self._webhook_url is None:
             raise CarrierRefused(
                 "twilio needs a public URL to ask for the call's instructions, or a "
                 "shorter message: set publicUrl or a tunnel.",
                 carrier="twilio",
             )
-        callbacks = Callbacks(url=order.webhook_url, call_id=order.call_id)
+        callbacks = Callbacks(url=self._webhook_url, call_id=order.call_id)
         return [("Url", callbacks.instructions()), ("Method", "POST")]
 
     async def answer(self, call: CallRef) -> None:
