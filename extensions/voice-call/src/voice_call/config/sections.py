@@ -297,7 +297,7 @@ class Echo(Section):
         default=True, description="Loudspeakers are common on phones."
     )
     similarity: Share = Field(
-        default=0.6,
+        default=0.7,
         description="Share of words found in the agent's last sentences that makes an "
         "echo; recognisers mishear about a third of an echo's words.",
     )
