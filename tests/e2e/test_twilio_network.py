@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -361,3 +363,9 @@ async def test_eight_calls_keep_their_pace(stage: Stage) -> None:
     for stream, count in zip(streams, before, strict=True):
         assert stream.frames_sent - count == pytest.approx(frames, abs=15)
     assert len(network.webhooks_of(WebhookKind.VOICE)) == 8
+
+
+def test_the_example_of_the_documentation_runs() -> None:
+    page = Path(__file__).parents[2] / "docs/reference/twilio-simulator.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    exec(compile(example, page.name, "exec"), {})
