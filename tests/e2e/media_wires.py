@@ -182,7 +182,9 @@ async def other_app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextlib.asynccontextmanager
-async def serve(phone: Phone, wire: str, **options: Any) -> AsyncIterator[Phone]:
+async def serve(
+    phone: Phone, wire: str, *, unix: str | None = None
+) -> AsyncIterator[Phone]:
     """Serve a phone's media sockets over `asgi` or `picows`."""
     media_app = AsgiMedia(phone.media)
 
@@ -201,10 +203,13 @@ async def serve(phone: Phone, wire: str, **options: Any) -> AsyncIterator[Phone]
         ws_ping_timeout=phone.media.settings.limits.ping_s,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=5,
-        **options,
     )
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-        phone.port = listener.getsockname()[1]
+    family = socket.AF_INET if unix is None else socket.AF_UNIX
+    address: Any = unix or ("127.0.0.1", 0)
+    with socket.socket(family) as listener:
+        listener.bind(address)
+        listener.listen(1024)
+        phone.port = 0 if unix else listener.getsockname()[1]
         config.load()
         phone.uvicorn = uvicorn.Server(config)
         phone.uvicorn.lifespan = config.lifespan_class(config)

@@ -7,10 +7,12 @@ import contextlib
 import json
 import logging
 import os
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from e2e.media_wires import (
@@ -28,6 +30,7 @@ from voice_call.carriers.base import (
     StreamStopped,
 )
 from voice_call.media.audio import ClearAudio, SendAudio, SendMark
+from voice_call.server import picows_protocol
 from voice_call.server.media_session import MediaLimits
 from voice_call.server.media_socket import MediaSocketSettings
 
@@ -188,6 +191,13 @@ async def test_message_in_fragments_is_one_message(phone: Phone) -> None:
 async def test_peers_ping_is_answered(phone: Phone) -> None:
     async with phone.started() as peer, asyncio.timeout(5):
         await (await peer.ping(b"are you there"))
+
+
+async def test_pong_without_a_ping_is_no_matter(phone: Phone) -> None:
+    async with phone.started() as peer:
+        await peer.pong(b"unasked")
+        await peer.send(media())
+        await phone.sink.wait_until(lambda: phone.sink.streams[0].audio == FRAME)
 
 
 async def test_plivos_subprotocol_is_chosen(phone: Phone) -> None:
@@ -456,6 +466,32 @@ async def test_other_paths_reach_the_application(phone: Phone) -> None:
     writer.close()
 
 
+async def test_other_paths_are_refused_without_another_implementation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(picows_protocol, "AutoWebSocketsProtocol", None)
+    async with serve(Phone(), "picows") as phone:
+        with pytest.raises(InvalidStatus) as refused:
+            async with phone.opened(path="/other"):
+                pass
+        assert refused.value.response.status_code == 404
+        async with phone.started() as peer:
+            await peer.send(media())
+            await phone.sink.wait_until(lambda: phone.sink.streams[0].audio == FRAME)
+
+
+async def test_stream_comes_through_a_unix_socket(wire: str, tmp_path: Path) -> None:
+    where = str(tmp_path / "media")
+    async with (
+        serve(Phone(), wire, unix=where) as phone,
+        unix_connect(where, f"ws://localhost{PATH}") as peer,
+    ):
+        await peer.send(start(token=phone.issue("t0ken")))
+        await peer.send(media())
+        stream = await phone.sink.wait_stream(within_s=5)
+        await phone.sink.wait_until(lambda: stream.audio == FRAME, within_s=5)
+
+
 # -- strangers, on the wire ------------------------------------------------------------
 
 UPGRADE = (
@@ -607,6 +643,29 @@ async def test_call_goes_on_beside_a_thousand_idle_sockets(wire: str) -> None:
             writer.transport.abort()
         await wait_for(lambda: phone.media.open_sockets == 1, within_s=20)
         assert phone.media.waiting_sockets == 0
+
+
+async def test_call_goes_on_beside_noise(wire: str) -> None:
+    noise = random.Random(11)
+    settings = MediaSocketSettings(max_waiting_per_client=100)
+    async with serve(Phone(settings), wire) as phone, phone.started() as peer:
+        for _ in range(30):
+            _reader, writer = await raw_socket(phone)
+            # Some as it comes, some in frames that begin well.
+            data = noise.randbytes(2000)
+            if noise.random() < 0.67:
+                data = b"".join(
+                    bytes([noise.choice((0x81, 0x01, 0x00, 0x80, 0x89)), 0x80 | 5])
+                    + noise.randbytes(9)
+                    for _ in range(200)
+                )
+            writer.write(data)
+            await peer.send(media())
+            writer.transport.abort()
+        stream = phone.sink.streams[0]
+        await phone.sink.wait_until(lambda: len(stream.events) == 30, within_s=10)
+        assert stream.audio == FRAME * 30
+        await wait_for(lambda: phone.media.open_sockets == 1)
 
 
 async def test_nothing_is_left_behind(phone: Phone) -> None:

@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from voice_call.exposure.public_url import ArrivedRequest
+from voice_call.log import get_logger
 from voice_call.server.media_session import CloseCode
 from voice_call.server.media_socket import choose_subprotocol
 from voice_call.server.request_reading import shown_host
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from voice_call.server.media_socket import MediaSocketServer
 
 __all__ = ["AsgiMedia"]
+
+_log = get_logger(__name__)
 
 
 class AsgiMedia:
@@ -53,9 +56,12 @@ class AsgiMedia:
         finally:
             for task in tasks:
                 task.cancel()
-            # A server may raise from `send` when the peer is gone; that is no news.
-            await asyncio.gather(*tasks, return_exceptions=True)
+            endings = await asyncio.gather(*tasks, return_exceptions=True)
             self._server.leave(session)
+            for ending in endings:
+                # Servers raise from `send` when the peer is gone: no more than that.
+                if isinstance(ending, Exception):
+                    _log.debug("media socket broke off", fault=ending)
 
     async def _read(self, session: MediaSession, receive: Receive) -> None:
         limit = self._server.settings.limits.message_bytes
@@ -83,8 +89,9 @@ class _AsgiWire:
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._has_news = asyncio.Event()
-        self._is_closing = asyncio.Event()
         self._farewell: tuple[CloseCode, str] | None = None
+        self._give_up_at: float | None = None  # by the event loop's clock
+        self._limit: asyncio.Timeout | None = None
 
     def send(self, message: bytes) -> int:
         """Queue a text message; return how much is queued."""
@@ -96,20 +103,23 @@ class _AsgiWire:
     def close(self, code: CloseCode, reason: str) -> None:
         """Close after what is queued, or without it where the peer does not read."""
         self._farewell = code, reason
+        self._give_up_at = asyncio.get_running_loop().time() + self._farewell_s
+        if self._limit is not None:
+            self._limit.reschedule(self._give_up_at)
         self._has_news.set()
-        self._is_closing.set()
 
     async def run(self) -> None:
-        """Send until closed, or until the server says that the peer is gone."""
-        sending = asyncio.create_task(self._send_all())
-        closing = asyncio.create_task(self._is_closing.wait())
+        """Send until closed.
+
+        Raises:
+            TimeoutError: The peer does not read, so it could not be told.
+            OSError: The peer is gone.
+        """
         try:
-            await asyncio.wait([sending, closing], return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait([sending], timeout=self._farewell_s)
+            async with asyncio.timeout_at(self._give_up_at) as self._limit:
+                await self._send_all()
         finally:
-            sending.cancel()
-            closing.cancel()
-            await asyncio.gather(sending, closing, return_exceptions=True)
+            self._limit = None
 
     async def _send_all(self) -> None:
         while True:

@@ -324,13 +324,12 @@ class _PicowsWire(WSListener):
 
     def has_been_cut(self) -> bool:
         """Say whether picows has given the peer up; if so, the session ends."""
-        if self._abort is not None or self._picows is None:
+        if self._abort is not None or self._picows is None or self._session is None:
             return False
         sent = self._picows.close_handshake.sent
         assert sent is not None
         _log.info("media socket closed", code=sent.code, reason=sent.reason)
-        if self._session is not None:
-            self._session.lost()
+        self._session.lost()
         self._expect_end()
         return True
 

@@ -65,9 +65,10 @@ class StreamTickets:
         self._forget_expired(now)
         if len(self._by_digest) >= self._capacity:
             self._forget(next(iter(self._by_digest.values())))
-        ticket = _Ticket(
-            call_id=call_id, digest=_digest(token), expires_at=now + self._ttl_s
-        )
+        digest = _digest(token)
+        if (twin := self._by_digest.get(digest)) is not None:
+            self._forget(twin)
+        ticket = _Ticket(call_id=call_id, digest=digest, expires_at=now + self._ttl_s)
         self._by_digest[ticket.digest] = ticket
         self._by_call[call_id] = ticket
 
