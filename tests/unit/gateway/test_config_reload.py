@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 import pytest
@@ -64,6 +65,7 @@ class Running:
         self.path = tmp_path / "openclaw.json"
         self.path.write_text(text, encoding="utf-8")
         self.told = []
+        self.was_told = asyncio.Event()
         self.refusing = []
         self.config = load_config({"OPENCLAW_STATE_DIR": str(tmp_path)})
         self.watch = ConfigWatch(
@@ -79,6 +81,7 @@ class Running:
 
     def set_level(self, level):
         self.told.append(("level", level))
+        self.was_told.set()
 
     async def write(self, text):
         self.path.write_text(text, encoding="utf-8")
@@ -142,14 +145,9 @@ async def test_an_untouched_file_is_not_read(running):
 
 
 async def test_it_watches_until_it_is_stopped(running):
-    import asyncio
-
     running.watch.start()
     running.path.write_text("{logging: {level: 'error'}}", encoding="utf-8")
-    for _ in range(50):
-        await asyncio.sleep(0.1)
-        if running.told:
-            break
+    await running.was_told.wait()  # the file is read in a thread, in its own time
     await running.watch.stop()
     assert running.told == [("level", "error")]
 
