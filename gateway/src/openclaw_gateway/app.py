@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,16 @@ import structlog
 import uvicorn
 
 from openclaw_gateway import clock
+from openclaw_gateway.agents.model_agent import ModelAgent
+from openclaw_gateway.agents.models.providers import provider_ids, provider_settings
 from openclaw_gateway.agents.receptionist import Receptionist
-from openclaw_gateway.agents.runner import DEFAULT_MODEL, AgentRunner
+from openclaw_gateway.agents.runner import AgentRunner
 from openclaw_gateway.agents.sessions import SessionStore
+from openclaw_gateway.agents.settings import agent_settings
 from openclaw_gateway.config import gateway_settings
 from openclaw_gateway.config_watch import ConfigWatch
-from openclaw_gateway.errors import ConfigInvalid, PortTaken
-from openclaw_gateway.http import AbortableWebSocket, build_app
+from openclaw_gateway.errors import PortTaken
+from openclaw_gateway.http import AbortableWebSocket, HttpParts, build_app
 from openclaw_gateway.logs import set_level
 from openclaw_gateway.plugins.lifecycle import PluginHost
 from openclaw_gateway.rpc.auth import READ, AuthPolicy
@@ -36,6 +40,7 @@ from openclaw_gateway.state import ensure_token, hold_lock
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
+    from openclaw_gateway.agents.base import Agent
     from openclaw_gateway.config import Config, GatewaySettings
     from openclaw_gateway.plugins.discovery import Candidate
     from openclaw_gateway.rpc.connection import Limits
@@ -96,9 +101,10 @@ class Gateway:
             limits=limits,
         )
         self.runner = AgentRunner(
-            providers={"builtin": Receptionist(config.state_dir)},
+            providers=_providers(config),
             sessions=SessionStore(config.state_dir),
-            default_model=_default_model(config),
+            agents=agent_settings(config),
+            tools=lambda: self.plugins.tools,
         )
         self.plugins = PluginHost(
             config=config,
@@ -111,6 +117,7 @@ class Gateway:
         )
         self._uvicorn: _Uvicorn | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._warming: asyncio.Task[None] | None = None
         self._listener: socket.socket | None = None
         self.port = self.settings.port
 
@@ -138,6 +145,7 @@ class Gateway:
         await self.plugins.start()
         self._watch.start()
         self.is_ready = True
+        self._warming = asyncio.create_task(self.runner.warm(), name="warm-model")
 
     async def stop(self, *, reason: str, drain_s: float) -> None:
         """Stop everything; services may take `drain_s` seconds to drain."""
@@ -152,9 +160,12 @@ class Gateway:
         self.is_ready = False
         await self._watch.stop()
         await self.rpc.close(limit_s=LAST_REQUESTS_S)
+        if self._warming is not None:
+            self._warming.cancel()
         if self._uvicorn is not None and self._serving is not None:
             self._uvicorn.should_exit = True
             await self._serving
+        await self.runner.close()
         if self._listener is not None:
             self._listener.close()
 
@@ -165,8 +176,17 @@ class Gateway:
 
     def _uvicorn_config(self) -> uvicorn.Config:
         limits = self.rpc.limits
+        endpoint = "gateway.http.endpoints.chatCompletions.enabled"
+        parts = HttpParts(
+            rpc=self.rpc,
+            runner=self.runner,
+            version=self.version,
+            is_ready=lambda: self.is_ready,
+            has_chat=self.config.get(endpoint) is True,
+            plugin_metrics=lambda: self.plugins.metrics,
+        )
         return uvicorn.Config(
-            build_app(self.rpc, is_ready=lambda: self.is_ready),
+            build_app(parts),
             http="httptools",
             ws=AbortableWebSocket,
             ws_max_size=limits.payload_bytes,
@@ -297,15 +317,10 @@ def _listen(settings: GatewaySettings) -> socket.socket:
     return listener
 
 
-def _default_model(config: Config) -> str:
-    model = config.get("agents.defaults.model")
-    if isinstance(model, dict):
-        model = model.get("primary")
-    if model is None:
-        return DEFAULT_MODEL
-    if not isinstance(model, str) or "/" not in model:
-        raise ConfigInvalid(
-            'must be a name like "provider/model".',
-            key_path="agents.defaults.model.primary",
-        )
-    return model
+def _providers(config: Config) -> dict[str, Agent]:
+    """Return who answers, by what stands before the slash of a model's name."""
+    models: dict[str, Agent] = {
+        name: ModelAgent(partial(provider_settings, config, name))
+        for name in provider_ids(config)
+    }
+    return {**models, "builtin": Receptionist(config.state_dir)}

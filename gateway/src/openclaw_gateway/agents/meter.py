@@ -54,9 +54,9 @@ class RunMeter:
     """
 
     active: int = 0
-    runs: Counter[tuple[str, str]] = field(default_factory=Counter)
-    tokens: Counter[tuple[str, str]] = field(default_factory=Counter)
-    tools: Counter[tuple[str, str]] = field(default_factory=Counter)
+    runs: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    tokens: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    tools: Counter[tuple[str, ...]] = field(default_factory=Counter)
     first_text: dict[str, Durations] = field(default_factory=dict)
 
     def start(self, model: str) -> RunWatch:

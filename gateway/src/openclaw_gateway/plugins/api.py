@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from openclaw_gateway.metrics import Collect
     from openclaw_gateway.rpc.methods import Handler
 
 __all__ = ["Host", "Plugin", "PluginApi", "ServiceSpec", "ToolSpec"]
@@ -103,6 +104,10 @@ class Host(Protocol):
 
     def add_service(self, service: ServiceSpec, *, owner: str) -> None:
         """Start something with the Gateway."""
+        ...
+
+    def add_metrics(self, collect: Collect, *, owner: str) -> None:
+        """Show numbers at /metrics."""
         ...
 
     def broadcast(self, event: str, payload: Mapping[str, Any]) -> None:
@@ -209,6 +214,15 @@ class PluginApi:
         """
         service = ServiceSpec(name=name, start=start, stop=stop, reload=reload)
         self._host.add_service(service, owner=self.id)
+
+    def register_metrics(self, collect: Collect) -> None:
+        """Show numbers at /metrics.
+
+        Args:
+            collect: Returns families of numbers each time somebody asks; see `metrics`
+                for their shape. It must not wait for anything.
+        """
+        self._host.add_metrics(collect, owner=self.id)
 
     def take_config(self, config: Mapping[str, Any]) -> None:
         """Show a new configuration from now on; the Gateway calls it."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from openclaw_gateway.config import Config
+    from openclaw_gateway.metrics import Collect
     from openclaw_gateway.plugins.api import ServiceSpec, ToolSpec
     from openclaw_gateway.plugins.discovery import Candidate
     from openclaw_gateway.rpc.methods import Handler, MethodTable
@@ -91,6 +92,7 @@ class PluginHost:
         self._start_limit_s = start_limit_s
         self._residents: dict[str, _Resident] = {}
         self.tools: dict[str, ToolSpec] = {}
+        self.metrics: list[tuple[str, Collect]] = []
 
     # ---- life
 
@@ -202,6 +204,10 @@ class PluginHost:
             raise ValueError(f"The tool {tool.name} is registered already by {owner}.")
         self.tools[tool.name] = tool
 
+    def add_metrics(self, collect: Collect, *, owner: str) -> None:
+        """Show numbers at /metrics."""
+        self.metrics.append((owner, collect))
+
     def add_service(self, service: ServiceSpec, *, owner: str) -> None:
         """Start something with the Gateway."""
         self._residents[owner].services.append(service)
@@ -259,6 +265,7 @@ class PluginHost:
     def _withdraw(self, plugin_id: str) -> None:
         """Take back what runs; its methods stay, to answer with the reason."""
         self.tools = {n: t for n, t in self.tools.items() if t.owner != plugin_id}
+        self.metrics = [each for each in self.metrics if each[0] != plugin_id]
         self._residents[plugin_id].services.clear()
 
     async def _reload(self, resident: _Resident) -> bool:

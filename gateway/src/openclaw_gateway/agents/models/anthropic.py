@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from openclaw_gateway.agents.models.base import (
     connection_failure,
     garbled,
     load_sdk,
+    new_request_id,
     status_failure,
     timed_out,
 )
@@ -147,7 +147,7 @@ class _Answer:
                 self._count(event.message.usage)
             case "content_block_start" if event.content_block.type == "tool_use":
                 block = event.content_block
-                self.requests[event.index] = {"id": block.id, "name": block.name}
+                self.requests[event.index] = {"name": block.name}
             case "content_block_delta" if event.delta.type == "text_delta":
                 self.has_text = self.has_text or bool(event.delta.text)
                 return str(event.delta.text)
@@ -175,7 +175,7 @@ class _Answer:
             raise ModelFailed(f"{provider.id} declined to answer.")
         for _, known in sorted(self.requests.items()):
             yield ToolRequest(
-                id=known["id"] or f"toolu_{uuid.uuid4().hex}",
+                id=new_request_id(),
                 name=known["name"],
                 arguments=known.get("arguments") or "{}",
             )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import secrets
+import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,6 +28,7 @@ __all__ = [
     "connection_failure",
     "garbled",
     "load_sdk",
+    "new_request_id",
     "status_failure",
     "timed_out",
 ]
@@ -36,6 +39,7 @@ RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
 SERVER_FAULT = 500
 BAD_REQUEST = 400
 MAX_DETAIL_CHARS = 300
+_ALPHABET = string.ascii_lowercase + string.digits
 _SECRET = re.compile(
     r"\b(?:sk|pk|rk|key|gsk)[-_][\w*.-]{4,}|Bearer\s+\S+", re.IGNORECASE
 )
@@ -137,6 +141,15 @@ def load_sdk(module: str, *, extra: str) -> Any:
             f"This model needs the package {module}: "
             f'pip install "openclaw-gateway[{extra}]" ({error}).'
         ) from error
+
+
+def new_request_id() -> str:
+    """Return an id for a request for a tool, unique within every session.
+
+    Not all servers give unique ones, and a session may go on at another server: nine
+    letters and digits are what the strictest takes.
+    """
+    return "".join(secrets.choice(_ALPHABET) for _ in range(9))
 
 
 def status_failure(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from openclaw_gateway.agents.models.base import (
     connection_failure,
     garbled,
     load_sdk,
+    new_request_id,
     status_failure,
     timed_out,
 )
@@ -161,10 +161,7 @@ class _Answer:
 
     def _take_call(self, call: Any) -> None:
         # Some servers leave the index out where there is only one call.
-        known = self.requests.setdefault(
-            call.index or 0, {"id": "", "name": "", "arguments": ""}
-        )
-        known["id"] = known["id"] or call.id or ""
+        known = self.requests.setdefault(call.index or 0, {"name": "", "arguments": ""})
         if call.function is not None:
             known["name"] = known["name"] or call.function.name or ""
             known["arguments"] += call.function.arguments or ""
@@ -183,7 +180,7 @@ class _Answer:
             )
         for _, known in sorted(self.requests.items()):
             yield ToolRequest(
-                id=known["id"] or f"call_{uuid.uuid4().hex}",
+                id=new_request_id(),
                 name=known["name"],
                 arguments=known["arguments"] or "{}",
             )
