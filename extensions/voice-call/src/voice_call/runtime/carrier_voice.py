@@ -143,7 +143,7 @@ class CarrierVoice:
         self._is_inline = False
         self._inline = speak
         self._utterances[speak.utterance_id] = _Utterance(
-            kind=speak.kind, is_complete=True, has_started=True, pieces=1
+            kind=speak.kind, is_complete=True, has_started=True
         )
         self._chronicle.agent_began(speak.utterance_id, self._clock.now())
         self._report(AgentSpeechStarted(utterance_id=speak.utterance_id))
@@ -163,6 +163,8 @@ class CarrierVoice:
     def take_back(self, utterance_id: str) -> None:
         """Drop what the carrier was not given yet, and the agent's run behind it."""
         self._replies.cancel(utterance_id)
+        if self._inline is not None and self._inline.utterance_id == utterance_id:
+            self._inline = None
         self._drop_queued(utterance_id)
         if self._playing is not None and self._playing.utterance_id == utterance_id:
             self._playing = None
@@ -184,13 +186,8 @@ class CarrierVoice:
         """Return what the carrier shall do next, in answer to its webhook."""
         if self._inline is not None:  # it asks, so it was not given the words
             speak, self._inline = self._inline, None
-            self._queue.append(
-                _Piece(
-                    piece_id=f"{speak.utterance_id}.1",
-                    utterance_id=speak.utterance_id,
-                    text=speak.text,
-                )
-            )
+            for text in _cut(speak.text):
+                self._enqueue(speak.utterance_id, text)
         if self._playing is None and self._queue:
             return self._next_piece()
         if self._playing is not None or self._is_thinking:
