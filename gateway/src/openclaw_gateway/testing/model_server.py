@@ -105,6 +105,7 @@ class ModelServer:
         self._api_key = api_key
         self._models = models
         self._script: deque[Answer] = deque()
+        self._is_asked = asyncio.Event()
         self._has_left = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -112,6 +113,10 @@ class ModelServer:
     def play(self, *answers: Answer) -> None:
         """Say this to the next requests, one answer each."""
         self._script.extend(answers)
+
+    async def wait_asked(self) -> None:
+        """Wait until there has been a request."""
+        await self._is_asked.wait()
 
     async def wait_left_early(self) -> None:
         """Wait until a client has gone away before the end of an answer."""
@@ -161,6 +166,7 @@ class ModelServer:
         try:
             while (request := await _read_request(reader)) is not None:
                 self.requests.append(request)
+                self._is_asked.set()
                 answering = asyncio.create_task(self._answer(request, writer))
                 # A client that waits for its answer sends nothing: what can be read
                 # is the end of the connection.

@@ -145,7 +145,9 @@ class _Anthropic:
     """Messages: https://docs.anthropic.com/en/api/messages."""
 
     def key(self, headers: Mapping[str, str]) -> str:
-        return headers.get("x-api-key", "")
+        # The API's own header, or what the SDK sends since version 2.
+        bearer = headers.get("authorization", "").removeprefix("Bearer ")
+        return headers.get("x-api-key") or bearer
 
     def error(self, answer: Answer) -> dict[str, Any]:
         kind = _ANTHROPIC_TYPES.get(answer.status, "api_error")

@@ -67,7 +67,7 @@ class AnthropicModels:
         self._client = self._sdk.AsyncAnthropic(
             api_key=provider.api_key,
             base_url=provider.base_url,
-            default_headers=dict(provider.headers),
+            default_headers=_headers(provider),
             timeout=self._sdk.Timeout(stall_s, connect=min(CONNECT_S, stall_s)),
             max_retries=0,  # whether to ask again is decided in one place: the agent
         )
@@ -189,6 +189,17 @@ class _Answer:
         read = (getattr(usage, "input_tokens", None) or 0) + cached + written
         self.input_tokens = read or self.input_tokens
         self.output_tokens = getattr(usage, "output_tokens", None) or self.output_tokens
+
+
+def _headers(provider: ProviderSettings) -> dict[str, str]:
+    """Return what is sent besides what the SDK sends.
+
+    The SDK presents the key as `Authorization: Bearer`; servers that imitate the API
+    look for `x-api-key`, as its reference has it since 2023.
+    """
+    if provider.is_vendors_own:
+        return dict(provider.headers)
+    return {"x-api-key": provider.api_key, **provider.headers}
 
 
 def _status(error: Any) -> int | None:

@@ -193,13 +193,15 @@ def connection_failure(provider: ProviderSettings, error: BaseException) -> Mode
     causes = [error]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
         causes.append(cause)
+    kinds = {type(cause).__name__ for cause in causes}
+    if kinds & {"RemoteProtocolError", "ReadError"}:
+        return broken_off(provider)
     is_refused = any(isinstance(cause, ConnectionRefusedError) for cause in causes)
     # Who tried and failed to connect may not know why; the deepest cause does.
     reason = "connection refused" if is_refused else _sentence(causes)
-    has_connected = not any(type(c).__name__ == "ConnectError" for c in causes)
     return ModelFailed(
         f"{provider.id} cannot be reached at {provider.place}: {reason}.",
-        is_retryable=has_connected,
+        is_retryable="ConnectError" not in kinds,
     )
 
 

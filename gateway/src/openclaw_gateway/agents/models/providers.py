@@ -106,6 +106,11 @@ class ProviderSettings:
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
     @property
+    def is_vendors_own(self) -> bool:
+        """Whether this is the API of whoever made it, not a server that imitates it."""
+        return any(self.base_url == vendor.base_url for vendor in _VENDORS.values())
+
+    @property
     def key_hint(self) -> str:
         """Where the key comes from."""
         vendor = _VENDORS.get(self.id)
