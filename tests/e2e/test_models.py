@@ -316,7 +316,6 @@ async def test_a_stall_is_named(server, api):
         (Fault.CUT, "broke"),
         (Fault.GARBAGE, "no valid event stream"),
         (Fault.ERROR_EVENT, "went wrong"),
-        (Fault.NO_END, "broke off"),
     ],
 )
 async def test_a_failure_after_the_first_word_is_not_asked_again(
@@ -336,6 +335,11 @@ async def test_a_failure_after_the_first_word_is_not_asked_again(
 async def test_a_failure_before_the_first_word_is_asked_again(server, api, fault):
     server.play(Answer(fault=fault), OK)
     assert text_of(await ask(provider_of(server, api))) == "Good day."
+
+
+async def test_servers_need_not_say_why_they_stop(server, api):
+    server.play(Answer(text=("One.",), fault=Fault.NO_END))
+    assert text_of(await ask(provider_of(server, api))) == "One."
 
 
 async def test_a_web_page_is_no_answer(api):

@@ -13,6 +13,7 @@ error object, then `[DONE]`.
 from __future__ import annotations
 
 import contextlib
+import re
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ __all__ = ["ChatEndpoint", "parse_chat"]
 _log = structlog.get_logger(__name__)
 
 MODEL = "openclaw"
+_NAMED = re.compile(r"(?:openclaw[:/]|agent:)(.+)", re.DOTALL)
 MAX_USER_CHARS = 256
 CLIENT_CLOSED = 499
 """Nobody is left to read the answer; it is for the metrics."""
@@ -205,12 +207,11 @@ def parse_chat(
 
 def _agent_of(model: str) -> str:
     """Return the agent that a model's name means; empty for the default one."""
-    for separator in (":", "/"):
-        name, _, agent = model.partition(separator)
-        if name == MODEL and agent:
-            return agent
+    if model in {MODEL, f"{MODEL}/default"}:
+        return ""
+    named = _NAMED.fullmatch(model)
     # An unknown name is an unknown agent: nobody shall get another one silently.
-    return "" if model == MODEL else model
+    return named[1] if named else model
 
 
 def _split(messages: Any) -> tuple[list[str], list[dict[str, str]]]:

@@ -14,7 +14,7 @@ from openclaw_gateway.agents.base import (
     ToolsRequested,
     UsageReported,
 )
-from openclaw_gateway.agents.meter import Durations
+from openclaw_gateway.agents.meter import MAX_TOOLS, Durations, RunMeter
 from openclaw_gateway.agents.models.base import ModelFailed
 from openclaw_gateway.agents.runner import AgentRunner
 from openclaw_gateway.agents.sessions import SessionStore
@@ -252,3 +252,11 @@ def test_durations_are_counted_up_to_bounds():
     assert (buckets["0.1"], buckets["0.25"], buckets["0.5"]) == (1, 1, 2)
     assert (buckets["60.0"], buckets["+Inf"]) == (2, 3)
     assert durations.sum_s == pytest.approx(100.4)
+
+
+def test_invented_tools_are_counted_as_one():
+    meter = RunMeter()
+    for number in range(MAX_TOOLS + 5):
+        meter.count_tool(f"t{number}", is_error=True)
+    assert len(meter.tools) == MAX_TOOLS + 1
+    assert meter.tools["other", "error"] == 5

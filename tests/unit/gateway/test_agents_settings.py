@@ -237,6 +237,16 @@ def test_what_is_wrong_with_a_provider_is_said_when_it_is_needed(name, entry, wo
         provider_of(name, entry)
 
 
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:1", "ftp://x/v1", "http://[::1/v1", "http://x:99999", "http://"]
+)
+def test_a_place_that_is_no_url_is_named_by_its_source(url):
+    with pytest.raises(AgentFailed, match="OPENAI_BASE_URL: must be an http"):
+        provider_of("openai", OPENAI_BASE_URL=url)
+    with pytest.raises(AgentFailed, match=r"mine\.baseUrl: must be an http"):
+        provider_of("mine", {"baseUrl": url})
+
+
 def test_the_names_before_the_slash():
     assert provider_ids(config_of({})) == ("anthropic", "openai")
     raw = {"models": {"providers": {"ollama": {}, "openai": {}}}}

@@ -21,6 +21,8 @@ def parse(body, **headers):
         ("openclaw", None),
         ("openclaw:sales", "sales"),
         ("openclaw/sales", "sales"),
+        ("openclaw/default", None),
+        ("agent:sales", "sales"),
         ("openclaw:", "openclaw:"),
         ("gpt-4o", "gpt-4o"),
     ],

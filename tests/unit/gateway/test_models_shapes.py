@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from openclaw_gateway.agents.base import AgentTurn, Message, Tool, ToolRequest
+from openclaw_gateway.agents.model_agent import ModelAgent
 from openclaw_gateway.agents.models.anthropic import (
     anthropic_messages,
     anthropic_tools,
 )
 from openclaw_gateway.agents.models.base import load_sdk, new_request_id
 from openclaw_gateway.agents.models.openai import chat_messages, chat_tools
+from openclaw_gateway.agents.models.providers import ProviderSettings
 from openclaw_gateway.agents.prompts import mark_source, system_prompt
 from openclaw_gateway.agents.tools import (
     MAX_RESULT_CHARS,
@@ -177,3 +179,20 @@ def test_tools_of_a_call_are_described():
 def test_a_missing_sdk_is_named():
     with pytest.raises(AgentFailed, match=r'pip install "openclaw-gateway\[openai\]"'):
         load_sdk("openai_that_is_not_installed", extra="openai")
+
+
+@pytest.mark.anyio
+async def test_what_an_sdk_does_not_like_is_told():
+    provider = ProviderSettings(
+        id="mine", api="openai-completions", base_url="http://x/v1", api_key="k"
+    )
+
+    def refuse(_):
+        raise RuntimeError("strange URL")
+
+    agent = ModelAgent(lambda: provider, open_client=refuse)
+    with pytest.raises(
+        AgentFailed, match="mine at http://x/v1 cannot be used: strange"
+    ):
+        await agent.warm()
+    await agent.close()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Durations", "RunMeter", "RunWatch"]
 
 BOUNDS_S = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
+MAX_TOOLS = 200
+"""Names that are counted one by one."""
 
 
 class Durations:
@@ -64,6 +66,12 @@ class RunMeter:
         self.active += 1
         return RunWatch(meter=self, model=model, began_at=time.monotonic())
 
+    def count_tool(self, name: str, *, is_error: bool) -> None:
+        """Count one use of a tool; models also ask for tools that do not exist."""
+        outcome = "error" if is_error else "ok"
+        is_known = (name, outcome) in self.tools or len(self.tools) < MAX_TOOLS
+        self.tools[name if is_known else "other", outcome] += 1
+
 
 @dataclass(slots=True, kw_only=True)
 class RunWatch:
@@ -83,7 +91,7 @@ class RunWatch:
             case TextDelta() if self.first_text_s is None:
                 self.first_text_s = time.monotonic() - self.began_at
             case ToolAnswered(request=request, is_error=is_error):
-                self.meter.tools[request.name, "error" if is_error else "ok"] += 1
+                self.meter.count_tool(request.name, is_error=is_error)
             case UsageReported(input_tokens=read, output_tokens=written):
                 self.input_tokens += read
                 self.output_tokens += written

@@ -148,9 +148,20 @@ class ModelAgent:
         async with self._opening:
             if self._opened is None:
                 provider = await asyncio.to_thread(self._load_settings)
-                client = await asyncio.to_thread(self._open_client, provider)
+                client = await asyncio.to_thread(self._connect, provider)
                 self._opened = (provider, client)
             return self._opened
+
+    def _connect(self, provider: ProviderSettings) -> ModelClient:
+        try:
+            return self._open_client(provider)
+        except AgentFailed:
+            raise
+        except Exception as error:
+            # An SDK has its own idea of what a URL or a key may look like.
+            raise AgentFailed(
+                f"{provider.id} at {provider.place} cannot be used: {error}"
+            ) from error
 
     async def _execute(
         self, request: ToolRequest, tools: tuple[Tool, ...]

@@ -10,6 +10,7 @@ from openclaw_gateway.agents.models.base import (
     ModelFailed,
     OptionalFields,
     broken_off,
+    check_end,
     connection_failure,
     garbled,
     load_sdk,
@@ -167,10 +168,10 @@ class _Answer:
         """Yield what is only known at the end.
 
         Raises:
-            ModelFailed: It is no end.
+            ModelFailed: It is no answer.
         """
-        if not self.stop_reason:
-            raise broken_off(provider)
+        has_said = self.has_text or bool(self.requests)
+        check_end(provider, has_end=bool(self.stop_reason), has_said=has_said)
         if self.stop_reason == "refusal" and not self.has_text:
             raise ModelFailed(f"{provider.id} declined to answer.")
         for _, known in sorted(self.requests.items()):

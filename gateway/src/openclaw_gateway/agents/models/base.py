@@ -9,6 +9,8 @@ import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import structlog
+
 from openclaw_gateway.agents.base import TextDelta, ToolRequest, UsageReported
 from openclaw_gateway.errors import AgentFailed
 
@@ -25,6 +27,7 @@ __all__ = [
     "ModelRequest",
     "OptionalFields",
     "broken_off",
+    "check_end",
     "connection_failure",
     "garbled",
     "load_sdk",
@@ -32,6 +35,8 @@ __all__ = [
     "status_failure",
     "timed_out",
 ]
+
+_log = structlog.get_logger(__name__)
 
 ModelEvent = TextDelta | ToolRequest | UsageReported
 
@@ -210,6 +215,22 @@ def timed_out(provider: ProviderSettings, stall_s: float) -> ModelFailed:
     return ModelFailed(
         f"{provider.id} at {provider.place} sent nothing for {stall_s:g} seconds."
     )
+
+
+def check_end(provider: ProviderSettings, *, has_end: bool, has_said: bool) -> None:
+    """Look at an answer whose stream has ended properly.
+
+    Some servers never say why they stop. What came is taken for the answer then; where
+    nothing came, it cannot be one.
+
+    Raises:
+        ModelFailed: It is no answer.
+    """
+    if has_end:
+        return
+    if not has_said:
+        raise broken_off(provider)
+    _log.warning("an answer without an end", provider=provider.id)
 
 
 def broken_off(provider: ProviderSettings) -> ModelFailed:

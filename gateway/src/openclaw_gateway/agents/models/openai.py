@@ -12,6 +12,7 @@ from openclaw_gateway.agents.models.base import (
     ModelFailed,
     OptionalFields,
     broken_off,
+    check_end,
     connection_failure,
     garbled,
     load_sdk,
@@ -170,10 +171,10 @@ class _Answer:
         """Yield what is only known at the end.
 
         Raises:
-            ModelFailed: It is no end.
+            ModelFailed: It is no answer.
         """
-        if not self.finish_reason:
-            raise broken_off(provider)
+        has_said = self.has_text or bool(self.requests)
+        check_end(provider, has_end=bool(self.finish_reason), has_said=has_said)
         if self.finish_reason == "content_filter" and not self.has_text:
             raise ModelFailed(
                 f"The content filter of {provider.id} withheld the answer."

@@ -149,11 +149,7 @@ def _interpret(config: Config, provider_id: str, path: str) -> ProviderSettings:
     entry = config.section(path)
     vendor = _VENDORS.get(provider_id)
     environ = config.environ
-    base_url = _text(entry, "baseUrl", path)
-    if not base_url and vendor:
-        base_url = environ.get(vendor.url_variable) or vendor.base_url
-    if not base_url:
-        raise ConfigInvalid("must be set.", key_path=f"{path}.baseUrl")
+    base_url = _base_url(entry, vendor, environ, path)
     api = _text(entry, "api", path) or (vendor.api if vendor else OPENAI_COMPLETIONS)
     if api not in APIS:
         raise ConfigInvalid(f"must be {' or '.join(APIS)}.", key_path=f"{path}.api")
@@ -178,6 +174,30 @@ def _interpret(config: Config, provider_id: str, path: str) -> ProviderSettings:
         if isinstance(headers, dict)
         else {},
     )
+
+
+def _base_url(
+    entry: Mapping[str, Any],
+    vendor: _Vendor | None,
+    environ: Mapping[str, str],
+    path: str,
+) -> str:
+    source, url = f"{path}.baseUrl", _text(entry, "baseUrl", path)
+    if not url and vendor:
+        url = environ.get(vendor.url_variable, "")
+        source = vendor.url_variable if url else source
+        url = url or vendor.base_url
+    if not url:
+        raise ConfigInvalid("must be set.", key_path=source)
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        is_usable = is_usable and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise ConfigInvalid("must be an http or https URL.", key_path=source)
+    return url
 
 
 def _text(entry: Mapping[str, Any], key: str, path: str) -> str:
