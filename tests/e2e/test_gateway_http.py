@@ -366,6 +366,17 @@ async def test_a_failure_is_an_error_object_within_the_stream(tmp_path):
     }
 
 
+async def test_a_gateway_that_stops_ends_its_streams(tmp_path):
+    async with house(tmp_path) as home:
+        home.models.play(Answer(text=("One.",), fault=Fault.STALL))
+        asking = asyncio.create_task(home.chat(stream=True))
+        await asyncio.wait_for(home.models.wait_asked(), 5)
+        await home.gateway.stop(reason="test", drain_s=1)
+        *_, error, done, _ = (await asking).text.split("\n\n")
+    assert "The Gateway is stopping." in error
+    assert done == "data: [DONE]"
+
+
 async def test_a_failure_is_told_once(tmp_path):
     async with house(tmp_path) as home, home.sdk() as sdk:
         home.models.play(Answer(status=404, error="no such model"))

@@ -160,6 +160,7 @@ class Gateway:
         self.is_ready = False
         await self._watch.stop()
         await self.rpc.close(limit_s=LAST_REQUESTS_S)
+        self.runner.end_runs()
         if self._warming is not None:
             self._warming.cancel()
         if self._uvicorn is not None and self._serving is not None:

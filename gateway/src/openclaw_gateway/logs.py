@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
 __all__ = ["configure_logs", "redact", "set_level"]
 
-LOUD = ("asyncio", "httpcore", "httpx", "uvicorn", "websockets")
+LOUD = (
+    "anthropic",
+    "asyncio",
+    "httpcore",
+    "httpcore2",
+    "httpx",
+    "httpx2",
+    "openai",
+    "uvicorn",
+    "websockets",
+)
 """Libraries whose information is nobody's concern."""
 
 _PRIVATE = ("token", "secret", "password", "authorization", "apikey", "credential")

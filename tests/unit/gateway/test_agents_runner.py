@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -50,6 +51,12 @@ class Scripted:
             if isinstance(event, Exception):
                 raise event
             yield event
+
+
+class Endless(Scripted):
+    async def reply(self, turn):
+        yield TextDelta(text="One.")
+        await asyncio.Event().wait()
 
 
 class Unusable(Scripted):
@@ -237,6 +244,19 @@ async def test_the_default_model_is_warmed_and_all_are_closed(tmp_path):
     assert (one.is_warm, two.is_warm) == (True, False)
     assert one.is_closed
     assert two.is_closed
+
+
+async def test_a_run_fails_where_the_gateway_stops(tmp_path):
+    runner = runner_of(tmp_path, AgentProfile(model="test/m"), test=Endless())
+    run = runner.run(REQUEST)
+    assert await anext(run) == {"type": "text", "delta": "One."}
+    waiting = asyncio.create_task(anext(run))
+    await asyncio.sleep(1)
+    runner.end_runs()
+    with pytest.raises(AgentFailed, match="The Gateway is stopping"):
+        await waiting
+    with pytest.raises(AgentFailed, match="The Gateway is stopping"):
+        await collect(runner)
 
 
 @pytest.mark.parametrize("agent", [Unusable(), object()])

@@ -103,6 +103,8 @@ class AgentRunner:
         self._tools = tools
         self.meter = meter or RunMeter()
         self._now = now
+        self._limits: set[asyncio.Timeout] = set()
+        self._is_stopping = False
 
     # ---- around runs
 
@@ -130,6 +132,12 @@ class AgentRunner:
         except AgentFailed as error:
             # The first turn will say it again, to whoever asks; this is for the owner.
             _log.warning("the default agent's model is not usable", reason=str(error))
+
+    def end_runs(self) -> None:
+        """Let runs fail that still go on: the Gateway stops."""
+        self._is_stopping = True
+        for limit in self._limits:
+            limit.reschedule(asyncio.get_running_loop().time())
 
     async def close(self) -> None:
         """Let go of connections to models."""
@@ -164,7 +172,9 @@ class AgentRunner:
         watch = self.meter.start(answer.model)
         try:
             attempts = self._attempts(models, turn, answer)
-            async with contextlib.aclosing(_bounded(attempts, timeout_s)) as events:
+            async with contextlib.aclosing(
+                self._bounded(attempts, timeout_s)
+            ) as events:
                 async for event in events:
                     watch.note(event)
                     wire = self._note(session, event, answer)
@@ -263,6 +273,46 @@ class AgentRunner:
                 if close is not None:
                     await close()
 
+    async def _bounded(
+        self, events: AsyncIterator[AgentEvent], timeout_s: float
+    ) -> AsyncGenerator[AgentEvent, None]:
+        """Pass events on; the time between them, summed up, is limited.
+
+        The deadline is armed only while the agent works: what the consumer does with
+        an event takes none of the agent's time.
+        """
+        left_s = timeout_s
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                began = loop.time()
+                try:
+                    async with self._limit(left_s):
+                        event = await anext(events)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError:
+                    why = f"The agent did not answer within {timeout_s:g} seconds."
+                    if self._is_stopping:
+                        why = "The Gateway is stopping."
+                    raise AgentFailed(why) from None
+                left_s = max(0.0, left_s - (loop.time() - began))
+                yield event
+        finally:
+            close = getattr(events, "aclose", None)
+            if close is not None:
+                await close()
+
+    @contextlib.asynccontextmanager
+    async def _limit(self, seconds: float) -> AsyncGenerator[None, None]:
+        """Raise TimeoutError after so many seconds, or when the Gateway stops."""
+        async with asyncio.timeout(0.0 if self._is_stopping else seconds) as limit:
+            self._limits.add(limit)
+            try:
+                yield
+            finally:
+                self._limits.discard(limit)
+
     def _note(
         self, session: Session, event: AgentEvent, answer: _Answer
     ) -> Mapping[str, Any] | None:
@@ -315,36 +365,6 @@ def _unwritten_is_logged() -> Generator[None, None, None]:
     except OSError as error:
         # The answer was given; losing its record must not fail the call.
         _log.error("session not written", reason=error.strerror)
-
-
-async def _bounded(
-    events: AsyncIterator[AgentEvent], timeout_s: float
-) -> AsyncGenerator[AgentEvent, None]:
-    """Pass events on; the time between them, summed up, is limited.
-
-    The deadline is armed only while the agent works: what the consumer does with an
-    event takes none of the agent's time.
-    """
-    left_s = timeout_s
-    loop = asyncio.get_running_loop()
-    try:
-        while True:
-            began = loop.time()
-            try:
-                async with asyncio.timeout(left_s):
-                    event = await anext(events)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                raise AgentFailed(
-                    f"The agent did not answer within {timeout_s:g} seconds."
-                ) from None
-            left_s = max(0.0, left_s - (loop.time() - began))
-            yield event
-    finally:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            await close()
 
 
 def _text(request: Mapping[str, Any], key: str) -> str:

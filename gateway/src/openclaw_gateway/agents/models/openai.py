@@ -68,6 +68,8 @@ class OpenAIModels:
             timeout=self._sdk.Timeout(stall_s, connect=min(CONNECT_S, stall_s)),
             max_retries=0,  # whether to ask again is decided in one place: the agent
         )
+        # Imported by the SDK on first use, which should not be the first turn.
+        self._completions = self._client.chat.completions
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -123,9 +125,7 @@ class OpenAIModels:
                 },
             )
             try:
-                return await self._client.chat.completions.create(
-                    **fields, **optional, stream=True
-                )
+                return await self._completions.create(**fields, **optional, stream=True)
             except self._sdk.APIStatusError as error:
                 if not self._optional.note_refusal(request.model, optional, error):
                     raise
