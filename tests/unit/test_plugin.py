@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from voice_call import registry
+from voice_call.call.model import CallId, CallMode, CarrierCallId, Direction
 from voice_call.errors import (
     ConfigError,
     ShuttingDown,
@@ -21,6 +22,7 @@ from voice_call.errors import (
 from voice_call.plugin import PluginDisabled, VoiceCallPlugin, plugin
 from voice_call.rpc import METHODS
 from voice_call.runtime.journal import Journal
+from voice_call.runtime.journal_codec import CallOpened
 from voice_call.server.listener import PortTaken
 from voice_call.testing.host import FakeHost
 
@@ -214,6 +216,31 @@ async def test_a_start_that_fails_half_way_lets_the_journal_go(tmp_path: Path):
     await again.close()
     ((code, _),) = await answers(host)
     assert code == "port_taken"
+
+
+async def test_a_start_that_finds_its_port_taken_touches_no_open_call(tmp_path: Path):
+    path = tmp_path / "voice-calls" / "calls.sqlite3"
+    path.parent.mkdir()
+    opened = CallOpened(
+        call_id=CallId("open"),
+        carrier="mock",
+        direction=Direction.INBOUND,
+        mode=CallMode.CONVERSATION,
+        from_=SILENT,
+        to="+15550000000",
+        session_key="main",
+        carrier_call_id=CarrierCallId("mock-open"),
+    )
+    journal = Journal.open(path)
+    await journal.append(opened.call_id, opened, at=0.0)
+    await journal.close()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        host = host_of(tmp_path, serve={"port": taken.getsockname()[1]})
+        with pytest.raises(PortTaken):
+            await host.start()
+    journal = Journal.open(path)
+    assert [each.what for each in journal.entries(opened.call_id)] == [opened]
+    await journal.close()
 
 
 async def test_saying_why_again_and_again_costs_no_memory(tmp_path: Path):

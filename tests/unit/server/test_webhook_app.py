@@ -553,6 +553,25 @@ async def test_each_decision_is_one_line(
     assert told["client"] == "192.0.2.1"
 
 
+async def test_our_own_id_of_a_call_is_told_where_the_carrier_echoes_it(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "voice_call"):
+        await desk.webhook({"CallSid": "CA1", "CallStatus": "ringing", "CallId": "c1"})
+    assert caplog.records[-1].fields["call_id"] == "c1"  # type: ignore[attr-defined]
+    assert "caller" not in caplog.records[-1].fields  # type: ignore[attr-defined]
+
+
+async def test_a_report_is_not_answered_with_steps(desk: Desk) -> None:
+    class Reporting(SignedWebhooks):
+        def directs_call(self, request: Any) -> bool:
+            return False
+
+    desk.app._codec = Reporting()
+    assert (await desk.webhook(RINGING)).body == b"<Response/>"
+    assert desk.planned == []
+
+
 async def test_no_body_signature_or_number_is_logged(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -110,6 +110,7 @@ class VoiceCallRuntime:
 
         Raises:
             JournalError: The journal cannot be used.
+            PortTaken: Something else listens where webhooks are to be served.
         """
         self._journal = Journal.open(self._config.journal_path)
         services = self._services(self._journal)
@@ -122,8 +123,9 @@ class VoiceCallRuntime:
             default_mode=CallMode(self._config.outbound.default_mode),
             network=self.network,
         )
+        self._door.claim(self._manager)  # a taken port must not cost a call its life
         await self._manager.recover()
-        await self._door.open(self._manager)
+        await self._door.open()
         self._warming = asyncio.get_running_loop().create_task(self._warm_up())
         self._warming.add_done_callback(_note_failed_warm_up)
 

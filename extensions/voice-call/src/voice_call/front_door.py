@@ -89,8 +89,8 @@ class FrontDoor:
         self._tickets.issue(call_id, token=token, now=self._clock.now())
         return token
 
-    async def open(self, manager: CallManager) -> None:
-        """Listen, and hand what comes to the manager.
+    def claim(self, manager: CallManager) -> None:
+        """Take the port for this manager; what comes waits until `open`.
 
         Raises:
             VoiceCallError: The port or address cannot be had.
@@ -105,7 +105,12 @@ class FrontDoor:
             self._clock,
             media=self._make_media(self._settings, manager),
         )
-        _log.info("webhooks are served", url=await self._server.start())
+        self._server.bind()
+
+    async def open(self) -> None:
+        """Hand what comes to the manager."""
+        if self._server is not None:
+            _log.info("webhooks are served", url=await self._server.start())
 
     def _make_media(
         self, settings: ServerSettings, manager: CallManager

@@ -21,7 +21,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 
 from voice_call.call.model import CarrierCallId
-from voice_call.carriers.base import CarrierNotice, HttpRequest, PlanStep, Verdict
+from voice_call.carriers.base import CarrierNotice, HttpRequest, PlanStep
 from voice_call.errors import JournalError, RemoteProtocolError
 from voice_call.exposure.public_url import candidate_urls
 from voice_call.log import get_logger
@@ -183,11 +183,10 @@ class WebhookApp:
                 (webhook.method.encode(), webhook.url.encode(), webhook.body)
             )
             return f"{self._carrier_name}:skip:{hashlib.sha256(signed).hexdigest()}"
-        match self._codec.verify(webhook, now=self._clock.now()):
-            case Verdict(is_genuine=True, request_key=str(key)):
-                return key
-            case Verdict(reason=reason):
-                raise Refused(HTTPStatus.UNAUTHORIZED, reason or "no identity")
+        verdict = self._codec.verify(webhook, now=self._clock.now())
+        if not verdict.is_genuine or verdict.request_key is None:
+            raise Refused(HTTPStatus.UNAUTHORIZED, verdict.reason or "no identity")
+        return verdict.request_key
 
     # -- once --------------------------------------------------------------------------
 

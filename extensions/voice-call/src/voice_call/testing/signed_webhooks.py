@@ -1,8 +1,9 @@
 """A made-up carrier whose webhooks are signed, for tests of whatever carries webhooks.
 
-Bodies are HTML forms with `CallSid`, `CallStatus`, `From`, `Direction` and `EventId`.
-The signature is base64 of HMAC-SHA256 over the public URL, a line feed and the body, in
-the header `x-test-signature`. Several base64 spellings of one signature are the same.
+Bodies are HTML forms with `CallSid`, `CallStatus`, `From`, `Direction`, `EventId` and
+`CallId`. The signature is base64 of HMAC-SHA256 over the public URL, a line feed and the
+body, in the header `x-test-signature`. Several base64 spellings of one signature are the
+same.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
 from voice_call.call.events import Answered, CarrierEnded, Offered, Ringing
-from voice_call.call.model import CarrierCallId, Direction, EndCause, EndedBy
+from voice_call.call.model import CallId, CarrierCallId, Direction, EndCause, EndedBy
 from voice_call.carriers.base import (
     CarrierNotice,
     ConnectStream,
@@ -98,6 +99,7 @@ class SignedWebhooks:
             CarrierNotice(
                 event=_EVENTS[status],
                 carrier_call_id=CarrierCallId(fields["CallSid"]),
+                call_id=CallId(fields["CallId"]) if "CallId" in fields else None,
                 dedupe_key=f"{fields.get('EventId', request_key)}/{n}",
                 direction=Direction(fields.get("Direction", "inbound")),
                 from_=fields.get("From"),
