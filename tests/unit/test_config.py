@@ -707,6 +707,7 @@ def test_a_configuration_made_without_a_carrier_misses_it() -> None:
     ("raw", "word"),
     [
         ({"skipSignatureVerification": True}, "SECURITY"),
+        ({"webhookSecurity": {"trustForwardingHeaders": True}}, "name your proxies"),
         ({"inboundPolicy": "pairing", "allowFrom": ["+15550001234"]}, "behaves as"),
         ({"inboundPolicy": "allowlist"}, "allowFrom is empty"),
         ({"voicemail": {}}, "voicemail is read, but has no effect"),

@@ -222,6 +222,12 @@ def _warnings_about(config: VoiceCallConfig) -> list[str]:
             "SECURITY: skipSignatureVerification lets anybody send webhooks; use it for "
             "tests on one machine only."
         )
+    security = config.webhook_security
+    if security.trust_forwarding_headers and not security.trusted_proxy_ips:
+        warnings.append(
+            "SECURITY: webhookSecurity.trustForwardingHeaders lets every peer say what "
+            "the public host is; name your proxies in webhookSecurity.trustedProxyIPs."
+        )
     if config.inbound_policy == "pairing":
         warnings.append("inboundPolicy: 'pairing' behaves as 'allowlist'.")
     if config.inbound_policy in ("allowlist", "pairing") and not config.allow_from:
