@@ -438,6 +438,24 @@ async def test_a_call_is_found_under_every_id_that_the_carrier_gives_it():
         assert it.manager.describe("new").facts.carrier_call_id == "new"
 
 
+async def test_an_answer_to_the_dial_that_comes_after_the_end_leaves_no_name():
+    async with office() as it:
+        it.network.delays["dial"] = 1.0
+        session = await it.manager.place(ORDER)
+        name = f"manual-{session.opened.call_id}"
+        ended = CarrierEnded(cause=EndCause.NORMAL, by=EndedBy.REMOTE)
+        await it.manager.deliver(
+            CarrierNotice(
+                event=ended,
+                carrier_call_id=CarrierCallId(name),
+                call_id=session.opened.call_id,
+            )
+        )
+        await asyncio.sleep(3.0)
+        assert it.manager.live() == []
+        assert it.manager._by_carrier == {}
+
+
 async def test_news_that_overtake_the_answer_to_the_dial_name_the_call():
     async with office() as it:
         it.network.delays["dial"] = 1.0

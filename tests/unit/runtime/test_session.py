@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from voice_call.call.actions import Ask, End, Say, SendDigits
+from voice_call.call.actions import Ask, CallEnded, End, Say, SendDigits
 from voice_call.call.events import (
     AgentSpeechEnded,
     Answered,
     StreamClosed,
 )
 from voice_call.call.model import CallMode, CallState, Digit, EndCause, EndedBy
+from voice_call.call.policy import InboundRules
 from voice_call.call.setup import CallLimits
+from voice_call.carriers.base import CarrierStatus
 from voice_call.errors import (
     CallOver,
     CarrierRefused,
@@ -572,3 +574,55 @@ async def test_a_call_gives_its_place_free_though_its_records_break(tmp_path: Pa
         await session.wait_closed()
         assert it.manager.live() == []
         assert written(it, session)[-1] == "CallEnded"
+
+
+# -- ends that nobody reports ----------------------------------------------------------
+
+
+async def test_an_end_that_is_not_reported_is_asked_for():
+    async with office() as it:
+        session, _ = await connected(it)
+        it.network.confirms, it.network.status = False, CarrierStatus.ENDED
+        await session.command(End(by=EndedBy.OPERATOR, cause=EndCause.NORMAL))
+        await asyncio.sleep(1.0)
+        assert session.machine.is_over
+        assert session.machine.ending.by is EndedBy.OPERATOR
+        assert len(it.network.asked) == 1
+
+
+async def test_an_end_that_is_reported_is_not_asked_for():
+    async with office() as it:
+        session, _ = await connected(it)
+        await session.command(End(by=EndedBy.OPERATOR, cause=EndCause.NORMAL))
+        await asyncio.sleep(1.0)
+        assert it.network.asked == []
+
+
+async def test_an_end_that_is_reported_while_it_is_asked_for_counts_once():
+    async with office() as it:
+        session, _ = await connected(it)
+        it.network.confirms, it.network.status = False, CarrierStatus.ENDED
+        it.network.delays["fetch_status"] = 1.0
+        await session.command(End(by=EndedBy.OPERATOR, cause=EndCause.NORMAL))
+        await asyncio.sleep(1.0)
+        await it.network.hang_up_remote(session.carrier_call_id)
+        await asyncio.sleep(2.0)
+        whats = [each.what for each in it.journal.entries(session.opened.call_id)]
+        assert isinstance(whats[-1], CallEnded)
+
+
+async def test_a_refused_caller_is_gone_when_the_carrier_says_so():
+    async with office(inbound=InboundRules()) as it:
+        it.network.confirms, it.network.status = False, CarrierStatus.ENDED
+        await it.network.offer()
+        await asyncio.sleep(1.0)
+        assert it.manager.live() == []
+
+
+async def test_a_call_that_goes_on_all_the_same_is_not_given_up_at_once():
+    async with office() as it:
+        session, _ = await connected(it)
+        it.network.confirms = False
+        await session.command(End(by=EndedBy.OPERATOR, cause=EndCause.NORMAL))
+        await asyncio.sleep(1.0)
+        assert not session.machine.is_over

@@ -9,7 +9,7 @@ import pytest
 from voice_call.call.actions import RejectCall
 from voice_call.call.events import CallEvent, Dialed, DialFailed, HangupFailed
 from voice_call.call.model import CallId, CarrierCallId, Digit, EndCause
-from voice_call.carriers.base import CallRef, DialOrder
+from voice_call.carriers.base import CallRef, CarrierStatus, DialOrder
 from voice_call.errors import CarrierRefused, CarrierUnreachable
 from voice_call.runtime.signalling import Signalling
 from voice_call.testing.carriers import ManualCarrier
@@ -140,3 +140,23 @@ async def test_keys_are_sent_and_a_refusal_is_raised():
         await it.signalling.send_digits(CALL, (Digit.ONE,))
     await it.signalling.send_digits(CALL, (Digit.TWO,))
     assert it.carrier.digits == [Digit.TWO]
+
+
+@pytest.mark.parametrize(
+    ("status", "has_ended"),
+    [
+        (CarrierStatus.ENDED, True),
+        (CarrierStatus.LIVE, False),
+        (CarrierStatus.UNKNOWN, False),
+    ],
+)
+async def test_a_carrier_is_asked_whether_a_call_is_over(status, has_ended):
+    it = Signals()
+    it.carrier.status = status
+    assert await it.signalling.has_ended(CALL) is has_ended
+
+
+async def test_a_carrier_that_does_not_say_has_not_said_that_it_is_over():
+    it = Signals()
+    it.carrier.faults["fetch_status"] = [UNREACHABLE]
+    assert not await it.signalling.has_ended(CALL)

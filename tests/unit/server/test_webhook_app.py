@@ -442,6 +442,14 @@ async def test_the_ninth_request_of_a_client_is_refused(desk: Desk) -> None:
     assert (await desk.webhook(RINGING)).status == 200
 
 
+async def test_a_crowd_that_passes_in_a_moment_is_served(desk: Desk) -> None:
+    desk.sink.delay_s = 0.1
+    replies = await asyncio.gather(
+        *(desk.webhook(RINGING | {"EventId": str(n)}) for n in range(40))
+    )
+    assert [reply.status for reply in replies] == [200] * 40
+
+
 async def test_an_unknown_peer_has_eight_places_too(desk: Desk) -> None:
     assert await flood(desk, 9, peer=None) == [200] * 8 + [429]
 

@@ -333,7 +333,21 @@ async def test_a_status_is_read(answer: httpx.Response, status: CarrierStatus) -
 async def test_an_inbound_call_is_picked_up_by_the_answer_to_its_webhook() -> None:
     peer = Peer()
     await twilio(peer).control.answer(CALL)
-    assert peer.requests == []
+    assert peer.requests == []  # without a URL there is nothing to ask for either
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(200, json={}), error(404, 20404)])
+async def test_the_end_of_an_inbound_call_is_to_be_reported(
+    answer: httpx.Response,
+) -> None:
+    peer = Peer(answer)
+    await twilio(peer, webhook_url=HOOK).control.answer(CALL)
+    assert peer.lines == [f"POST {BASE}/{SID}.json"]
+    ((url_name, url), method) = peer.form()
+    assert url_name == "StatusCallback"
+    assert url.startswith(f"{HOOK}?")
+    assert {"callId=c1", "type=status"} <= set(url.partition("?")[2].split("&"))
+    assert method == ("StatusCallbackMethod", "POST")
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_words_are_said_and_the_call_goes_on() -> None:
 
 def test_words_without_sound_are_not_said() -> None:
     silent = SayText(text=" \n", voice=None, language="en-US")
-    assert respond(silent) == document('<Pause length="30"/>', NEXT)
+    assert respond(silent) == document('<Pause length="1"/>', NEXT)
 
 
 def test_listening_reports_to_its_turn_and_is_repeated_in_silence() -> None:
@@ -198,7 +198,7 @@ def test_a_call_that_is_over_is_only_acknowledged(status: str) -> None:
 
 @pytest.mark.parametrize("status", ["ringing", "in-progress", "", "odd"])
 def test_a_live_call_never_gets_an_empty_document(status: str) -> None:
-    assert respond(status=status) == document('<Pause length="30"/>', NEXT)
+    assert respond(status=status) == document('<Pause length="1"/>', NEXT)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_live_call_never_gets_an_empty_document(status: str) -> None:
 def test_each_request_for_instructions_differs_from_the_one_before(
     query: str, following: str
 ) -> None:
-    assert respond(query=query) == document('<Pause length="30"/>', redirect(following))
+    assert respond(query=query) == document('<Pause length="1"/>', redirect(following))
 
 
 def test_listening_takes_our_id_from_the_request() -> None:

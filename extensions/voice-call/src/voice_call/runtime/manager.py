@@ -419,8 +419,9 @@ class CallManager:
     # -- from the sessions (CallOwner) -------------------------------------------------
 
     def call_named(self, session: CallSession, carrier_call_id: CarrierCallId) -> None:
-        """Find the call under its carrier's new id, too."""
-        self._by_carrier[carrier_call_id] = session.opened.call_id
+        """Find the call under its carrier's new id, too, unless it is over by now."""
+        if session.opened.call_id in self._sessions:
+            self._by_carrier[carrier_call_id] = session.opened.call_id
 
     def call_closed(self, session: CallSession) -> None:
         """Give the call's place free."""

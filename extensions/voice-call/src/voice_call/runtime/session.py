@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from voice_call.call.actions import (
@@ -44,7 +44,7 @@ from voice_call.call.events import (
     StreamClosed,
 )
 from voice_call.call.machine import CallMachine
-from voice_call.call.model import CallMode
+from voice_call.call.model import CallMode, EndCause, EndedBy
 from voice_call.carriers.base import CallRef, DialOrder, EndCall
 from voice_call.errors import CallOver, CarrierError, SpeechError, TranscriptTimeout
 from voice_call.log import get_logger
@@ -78,6 +78,10 @@ if TYPE_CHECKING:
 __all__ = ["CallOwner", "CallSession"]
 
 _log = get_logger(__name__)
+
+_END_REPORT_S = 0.5
+"""How long a carrier may take to report an end that it was asked for. Not all carriers
+report every end: Twilio tells nobody of an inbound call that it was told to refuse."""
 
 
 class CallOwner(Protocol):
@@ -380,11 +384,23 @@ class CallSession:
         elif isinstance(action, AnswerCall):
             self._spawn(self._signalling.answer(self._ref()))
         elif isinstance(action, RejectCall):
-            self._spawn(self._signalling.reject(self._ref(), action))
+            self._spawn(self._see_off(self._signalling.reject(self._ref(), action)))
         else:
             self._line.stop_speaking()
             if self.carrier_call_id is not None:  # else it is hung up once dialled
-                self._spawn(self._signalling.hang_up(self._ref()))
+                self._spawn(self._see_off(self._signalling.hang_up(self._ref())))
+
+    async def _see_off(self, goodbye: Coroutine[Any, Any, None]) -> None:
+        """Say goodbye, and ask for the end of the call if nobody reports it soon."""
+        await goodbye
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_END_REPORT_S):
+                await self._closed.wait()
+        if self.machine.is_over or not await self._signalling.has_ended(self._ref()):
+            return
+        if not self.machine.is_over:  # nobody has reported it meanwhile
+            ended = CarrierEnded(cause=EndCause.NORMAL, by=EndedBy.CARRIER)
+            await self.receive(ended)
 
     def _act_at_carrier(self, steps: tuple[PlanStep, ...]) -> None:
         self._spawn(self._act_now(steps))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from voice_call.call.events import Dialed, DialFailed, HangupFailed
+from voice_call.carriers.base import CarrierStatus
 from voice_call.errors import CarrierError, CarrierUnreachable
 from voice_call.log import get_logger
 
@@ -68,7 +69,7 @@ class Signalling:
             )
 
     async def answer(self, call: CallRef) -> None:
-        """Pick up; where that fails, the call is hung up by its own timers."""
+        """Pick up; where that fails, the call is ended by its own timers."""
         try:
             await self._control.answer(call)
         except CarrierError as fault:
@@ -88,6 +89,15 @@ class Signalling:
         except CarrierError as fault:
             _log.warning("hang-up failed", call_id=call.call_id, code=fault.code)
             await self._receive(HangupFailed(code=fault.code, detail=str(fault)))
+
+    async def has_ended(self, call: CallRef) -> bool:
+        """Return True where the carrier says, when asked, that a call is over."""
+        try:
+            status = await self._control.fetch_status(call)
+        except CarrierError as fault:
+            _log.warning("carrier did not say", call_id=call.call_id, code=fault.code)
+            return False
+        return status is CarrierStatus.ENDED
 
     async def act(self, call: CallRef, steps: tuple[PlanStep, ...]) -> None:
         """Make a call without a media stream take these steps now.

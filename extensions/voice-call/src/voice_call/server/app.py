@@ -87,6 +87,8 @@ class WebhookApp:
         self._planner = planner
         self._clock = clock
         self._in_flight = InFlight(settings.limits)
+        self._place_is_free = asyncio.Event()
+        """Set, and replaced by another, when a request gives its place back."""
         self._replays = ReplayGuard()
         self._finished: dict[str, asyncio.Event] = {}
         """Set when the request in progress with this key has been dealt with."""
@@ -132,8 +134,7 @@ class WebhookApp:
     ) -> HttpResponse:
         self._check_head(request)
         limits = self._settings.limits
-        if not self._in_flight.enter(client):
-            raise Refused(HTTPStatus.TOO_MANY_REQUESTS, "too many at once")
+        await self._enter(client)
         try:
             body = await read_body(
                 request, limit_bytes=limits.body_bytes, limit_s=limits.body_s
@@ -142,6 +143,22 @@ class WebhookApp:
             return await self._process_once(webhook, self._verify(webhook), facts)
         finally:
             self._in_flight.leave(client)
+            self._place_is_free.set()
+            self._place_is_free = asyncio.Event()
+
+    async def _enter(self, client: str) -> None:
+        """Take a place, and wait for one for a moment.
+
+        Raises:
+            Refused: There is none.
+        """
+        try:
+            async with asyncio.timeout(self._settings.limits.place_wait_s):
+                while not self._in_flight.enter(client):
+                    await self._place_is_free.wait()
+        except TimeoutError:
+            reason = "too many at once"
+            raise Refused(HTTPStatus.TOO_MANY_REQUESTS, reason) from None
 
     # -- who asks ----------------------------------------------------------------------
 

@@ -20,6 +20,9 @@ class RequestLimits:
             64 KiB leaves room for a long transcript.
         body_s: Seconds until a body is complete.
         per_client: Requests of one client at the same time.
+        place_wait_s: Seconds that a request waits for one of these places. Behind a
+            tunnel all webhooks come from one address, and a carrier whose webhook is
+            refused gives its call up: a moment's crowd must pass.
         clients: Clients with requests at the same time.
         copy_wait_s: Seconds that a copy of a request waits for the first one. Carriers
             give up after 15 s.
@@ -28,6 +31,7 @@ class RequestLimits:
     body_bytes: int = 64 * 1024
     body_s: float = 5.0
     per_client: int = 8
+    place_wait_s: float = 0.5
     clients: int = 4096
     copy_wait_s: float = 10.0
 

@@ -189,7 +189,24 @@ class TwilioCallControl:
         return [("Url", callbacks.instructions()), ("Method", "POST")]
 
     async def answer(self, call: CallRef) -> None:
-        """Do nothing: the answer to the call's webhook picks it up."""
+        """Have the call's end reported; the answer to its webhook picks it up.
+
+        Twilio reports the end of an inbound call only where a "call status changes" URL
+        is set for the number, which many never do, or for the call.
+
+        Raises:
+            CarrierError: Twilio did not take it.
+        """
+        if self._webhook_url is None:
+            return
+        report = self._callbacks(call, None).report("status")
+        await self._rest.send(
+            "POST",
+            self._path(call),
+            form=[("StatusCallback", report), ("StatusCallbackMethod", "POST")],
+            accept=(_NOT_FOUND,),
+            is_repeatable=True,
+        )
 
     async def reject(
         self, call: CallRef, *, cause: EndCause, notice: str | None

@@ -48,6 +48,9 @@ _NOTICE_TAIL_S = 1
 """Silence after a one-way message, so that its last sound is not cut off."""
 _GATHER_TIMEOUT_S = 5
 """How long `<Gather>` waits for a first word or a next key; then Twilio asks again."""
+_ASK_AGAIN_S = 1
+"""How soon Twilio asks again where it was told nothing: a repetition of a request whose
+first answer may be lost, so that the call must not wait for long."""
 _SPEECH_TIMEOUT_S = 1
 """The pause that ends an utterance. A number, as `auto` is refused with some models
 (warning 13335)."""
@@ -153,8 +156,10 @@ def plan_document(steps: Sequence[PlanStep], callbacks: Callbacks) -> str:
                 assert_never(step)
         said = []
     verbs += said
-    if not verbs or said:
+    if said:
         verbs.append(_pause(KeepWaiting().wait_s))
+    elif not verbs:
+        verbs.append(_pause(_ASK_AGAIN_S))
     return _document([*verbs, _redirect(onward)])
 
 
