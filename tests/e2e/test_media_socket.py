@@ -604,8 +604,10 @@ def resident_kib() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-async def test_flood_of_small_messages_does_not_grow_memory(wire: str) -> None:
-    logging.getLogger("voice_call").setLevel(logging.ERROR)
+async def test_flood_of_small_messages_does_not_grow_memory(
+    wire: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR, "voice_call")  # and back again after the test
     settings = MediaSocketSettings(limits=MediaLimits(start_s=30))
     async with serve(Phone(settings), wire) as phone:
         _reader, writer = await raw_socket(phone)
