@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voice_call.call.events import (
@@ -16,7 +15,6 @@ from voice_call.call.events import (
     Ringing,
 )
 from voice_call.call.model import (
-    CarrierCallId,
     Direction,
     EndCause,
     EndedBy,
@@ -33,12 +31,13 @@ from voice_call.log import get_logger
 from voice_call.media.audio import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from voice_call.call.model import CallId, Digit
+    from voice_call.call.model import Digit
     from voice_call.carriers.base import CarrierSink
     from voice_call.carriers.simulated.ear import CalleeSpeech
+    from voice_call.carriers.simulated.facts import CallFacts
     from voice_call.carriers.simulated.settings import CalleePlan, SimulatedSettings
 
-__all__ = ["CallFacts", "SimulatedCall"]
+__all__ = ["SimulatedCall"]
 
 _log = get_logger(__name__)
 
@@ -50,31 +49,6 @@ _STREAM_BACK_AFTER_S = 1.0
 _NETWORK_FAILS_AFTER_S = 2.0
 QUIET_LINE = LineNoise(level_dbfs=-65, is_mixed=False)
 NOISY_LINE = LineNoise(level_dbfs=-32, is_mixed=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallFacts:
-    """What is known of a call when it begins.
-
-    Attributes:
-        carrier_call_id: The network's id of it.
-        call_id: Ours, for an outbound call.
-        direction: Who placed it.
-        from_: Caller, E.164.
-        to: Callee, E.164.
-        ring_timeout_s: How long it may ring, in seconds.
-        max_duration_s: How long it may last, in seconds.
-        stream_token: What its media stream presents.
-    """
-
-    carrier_call_id: CarrierCallId
-    call_id: CallId | None
-    direction: Direction
-    from_: str
-    to: str
-    ring_timeout_s: float
-    max_duration_s: float
-    stream_token: str | None = None
 
 
 class SimulatedCall:

@@ -13,7 +13,7 @@ from voice_call.log import get_logger
 if TYPE_CHECKING:
     from voice_call.call.events import CallEvent
     from voice_call.carriers.base import CarrierSink
-    from voice_call.carriers.simulated.call import CallFacts
+    from voice_call.carriers.simulated.facts import CallFacts
 
 __all__ = ["Courier"]
 

@@ -22,8 +22,9 @@ from voice_call.carriers.base import (
     CarrierStatus,
     DialOrder,
 )
-from voice_call.carriers.simulated.call import CallFacts, SimulatedCall
+from voice_call.carriers.simulated.call import SimulatedCall
 from voice_call.carriers.simulated.ear import CalleeSpeech, HeardUtterance
+from voice_call.carriers.simulated.facts import CallFacts
 from voice_call.carriers.simulated.numbers import Behaviour
 from voice_call.carriers.simulated.settings import CalleePlan, SimulatedSettings
 from voice_call.carriers.simulated.webhooks import SimulatedWebhooks
