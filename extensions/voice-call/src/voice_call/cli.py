@@ -162,6 +162,20 @@ def demo(
     raise typer.Exit(run_demo(ctx.obj, out))
 
 
+@app.command()
+def simulate(
+    ctx: typer.Context,
+    carrier: Annotated[str, typer.Option("--carrier", help="twilio.")] = "twilio",
+) -> None:
+    """Try the configuration on a simulated carrier: no account, Gateway or network."""
+    from voice_call.simulate import run_simulation  # noqa: PLC0415 - heavy, rarely used
+
+    result = run_simulation(_plugin_config(ctx.obj), carrier)
+    _print(result)
+    if not result["ok"]:
+        raise typer.Exit(1)
+
+
 def _plugin_config(client: GatewayClient) -> Mapping[str, Any]:
     """Return the plugin's settings; where they are none, the Gateway will say so."""
     found: Any = client.config

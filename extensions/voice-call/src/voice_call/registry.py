@@ -15,7 +15,13 @@ from voice_call.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SPEECH_TO_TEXT", "TEXT_TO_SPEECH", "VOICE_DETECTORS", "resolve"]
+__all__ = [
+    "REHEARSALS",
+    "SPEECH_TO_TEXT",
+    "TEXT_TO_SPEECH",
+    "VOICE_DETECTORS",
+    "resolve",
+]
 
 TEXT_TO_SPEECH: Mapping[str, str] = {
     "local": "voice_call.speech.local.synthesis:LocalTextToSpeech",
@@ -29,6 +35,10 @@ VOICE_DETECTORS: Mapping[str, str] = {
     "local": "voice_call.speech.local.voice:SileroVoiceDetector",
     "energy": "voice_call.testing.speech:EnergyVoiceDetector",
 }
+REHEARSALS: Mapping[str, str] = {
+    "twilio": "voice_call.testing.twilio_network.rehearsal:TwilioRehearsal",
+}
+"""Simulated carriers for `openclaw voicecall simulate`."""
 
 
 def resolve(table: Mapping[str, str], name: str, *, key_path: str) -> Any:
