@@ -85,6 +85,7 @@ def test_a_problem_has_its_path_and_a_remedy(raw, said):
 @pytest.mark.parametrize(
     "raw",
     [
+        {"agents": {"defaults": {"model": "builtin/receptionist"}}},
         {},
         {"gateway": None},
         {"gateway": {"port": "18789", "mode": "local", "controlUi": {}}},
@@ -99,6 +100,11 @@ def test_a_problem_has_its_path_and_a_remedy(raw, said):
 )
 def test_what_is_right_passes(raw):
     assert check_file(raw) == []
+
+
+def test_a_model_by_its_short_name_must_be_one():
+    (problem,) = check_file({"agents": {"defaults": {"model": "receptionist"}}})
+    assert problem.key_path == "agents.defaults.model"
 
 
 def test_an_unknown_section_is_a_warning():

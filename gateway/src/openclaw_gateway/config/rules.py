@@ -89,11 +89,13 @@ class Object:
         keys: What each of them may be.
         is_open: Whether other keys are none of our business.
         warns: Whether an unknown key only gives a warning.
+        short: What may stand in its place as a single text, None for nothing.
     """
 
     keys: Mapping[str, Rule] = field(default_factory=dict)
     is_open: bool = False
     warns: bool = False
+    short: Text | None = None
 
 
 Rule = Anything | Flag | Text | Choice | Number | ListOf | MapOf | Object
@@ -132,6 +134,9 @@ def _member_problems(
 
 
 def _object_problems(value: Any, rule: Object, path: KeyPath) -> Iterator[Problem]:
+    if isinstance(value, str) and rule.short is not None:
+        yield from find_problems(value, rule.short, path)
+        return
     if not isinstance(value, dict):
         yield _wrong(path, "must be an object.")
         return

@@ -128,7 +128,9 @@ ROOT = Object(
                 "defaults": Object(
                     keys={
                         "model": Object(
-                            keys={"primary": Text(is_model=True)}, is_open=True
+                            keys={"primary": Text(is_model=True)},
+                            is_open=True,
+                            short=Text(is_model=True),
                         )
                     },
                     is_open=True,
