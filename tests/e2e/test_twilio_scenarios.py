@@ -11,6 +11,7 @@ import asyncio
 import gc
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -810,8 +811,8 @@ async def test_report_24_a_dial_without_an_answer_is_not_sent_again(
 ) -> None:
     async with twilio(tmp_path) as desk:
         rest: Any = desk.runtime._carrier.control
-        limits = rest._rest.limits
-        object.__setattr__(limits, "answer_s", 0.5)
+        impatient = replace(rest._rest.limits, answer_s=0.5)
+        object.__setattr__(rest._rest, "limits", impatient)  # of this client alone
         desk.network.spoil(RestFault(kind=kind, method="POST", status=500, times=1))
         call_id = await desk.place(mode="notify")
         await asyncio.sleep(1.5)
